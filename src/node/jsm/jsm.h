@@ -22,21 +22,21 @@ struct jsm_session;
 
 enum jsm_op {
 #define X(sym, num) JSM_OP_##sym = (num),
-#include "node/jsm/jsm_op.def"
+#include "common/base/cb_op.def"
 #undef X
     JSM_OP_END
 };
 
 enum jsm_outcome {
 #define X(sym, num) JSM_##sym = (num),
-#include "node/jsm/jsm_outcome.def"
+#include "common/base/cb_outcome.def"
 #undef X
     JSM_OUTCOME_END
 };
 
 enum jsm_counter {
 #define X(sym, key) JSM_CMD_##sym,
-#include "node/jsm/jsm_counter.def"
+#include "common/base/cb_counter.def"
 #undef X
     JSM_COUNTER_COUNT
 };
@@ -47,7 +47,7 @@ enum jsm_job_state { JSM_JOB_READY = 1, JSM_JOB_DELAYED, JSM_JOB_RESERVED, JSM_J
  * Entries
  * ---------------------------------------------------------------------------------------------- */
 
-/* One numbered request of one connection. Fields an op does not use are 0 (jsm_op.def). */
+/* One numbered request of one connection. Fields an op does not use are 0 (cb_op.def). */
 struct jsm_command {
     enum jsm_op op;
     uint64_t conn; /* the proxy's number of the connection, never reused in its session */
