@@ -55,14 +55,41 @@
 #define CB_CLIENT_PIPELINE_MAX 1024        /* commands of one client without an answer yet */
 #define CB_CLIENT_READ_SIZE (16 * CB_KIB)
 
+/* --- the log --- */
+#define CB_LOG_LINE_MAX 1024 /* a longer line is cut */
+/* Lines of one event in one window: a storm of one kind must not bury the others. */
+#define CB_LOG_BURST 20
+#define CB_LOG_WINDOW_NS (5 * CB_NS_PER_S)
+#define CB_LOG_EVENTS_MAX 256 /* event names known; there are fewer in the sources */
+
+/* --- calls --- */
+/* Streams and calls that one server has open at once: some for each proxy and node (CB_SESSIONS_MAX),
+ * with room for health checks and dumps; more are answered RESOURCE_EXHAUSTED. */
+#define CB_RPC_CALLS_MAX 4096
+
 /* --- the store --- */
 #define CB_STORE_DIRTY_BYTES_MAX (64 * CB_MIB) /* changed records not yet in LMDB (design D6) */
 #define CB_STORE_MAP_SIZE (UINT64_C(1) << 40)  /* address space of LMDB, not memory */
+#define CB_STORE_KEY_MAX 511                            /* what LMDB takes at most */
+#define CB_STORE_VALUE_MAX (CB_JOB_SIZE_MAX + 256 * CB_KIB) /* a body and what stands beside it */
+#define CB_STORE_LOCAL_NAME_MAX 64
+#define CB_STORE_LOCAL_MAX (64 * CB_KIB) /* a fact of the node alone: a list of members at most */
+#define CB_STORE_IDENTITY_MAX 255        /* of a node's or a cluster's name in the directory */
 
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024
 #define CB_RAFT_SNAPSHOT_TRAILING 2048
 #define CB_RAFT_INFLIGHT_MAX 128
 #define CB_RAFT_SEGMENT_SIZE (8 * CB_MIB)
+/* Entries that wait for a majority; beyond it a follower that is behind would never catch up. */
+#define CB_RAFT_BACKLOG_MAX 64
+/* A state that travels inside a raft message: it lies whole in the memory of both ends. */
+#define CB_RAFT_DUMP_MAX (1024 * CB_MIB)
+/* Entries that the log may grow by while a member is sent the state, so that it needs no second. */
+#define CB_RAFT_PINNED_ENTRIES_MAX 65536
+/* A member is not sent the state again within this time, unless the connection broke. */
+#define CB_RAFT_DUMP_RESEND_MS 10000
+/* With less space than this a late append is a full disk, not a broken one. */
+#define CB_RAFT_DISK_FULL_BELOW (2 * CB_RAFT_SEGMENT_SIZE)
 
 #endif
