@@ -7,14 +7,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct cb_list {
     struct cb_list *prev;
     struct cb_list *next;
 };
 
-/* The object that `ptr`, a member named `member`, lies in. */
-#define CB_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+/* The object that `ptr`, a member named `member`, lies in. Through an integer, so that `type` alone
+ * says whether it is const. */
+#define CB_CONTAINER(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))
 
 /* Head and node both start linked to themselves. */
 static inline void cb_list_init(struct cb_list *l)

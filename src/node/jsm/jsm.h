@@ -63,7 +63,7 @@ struct jsm_command {
 
 enum jsm_item_kind {
     JSM_ITEM_OPEN = 1, /* name, incarnation, address: a proxy opens its session */
-    JSM_ITEM_EXPIRE,   /* session: its lease ended; its connections are closed in order */
+    JSM_ITEM_EXPIRE,   /* session: its lease ended; its waits end, then its connections are closed in order */
     JSM_ITEM_RESUME,   /* first item of a new leader: reservations stop expiring (design D2) */
     JSM_ITEM_ATTACHED, /* session: it is back and what it resent is applied: they expire again */
     JSM_ITEM_ACK,      /* session, number: results up to this one were received */

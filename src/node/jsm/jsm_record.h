@@ -1,0 +1,21 @@
+/* Numbers in stored records that writing (jsm_record.c) and loading (jsm_load.c) share.
+ *
+ * Owns: the record format's version. A change of any layout raises it and keeps the old reader.
+ * Threads: any. */
+#ifndef CB_NODE_JSM_JSM_RECORD_H
+#define CB_NODE_JSM_JSM_RECORD_H
+
+#define JSM_RECORD_FORMAT 1
+
+enum { JSM_SESSION_SUSPENDED = 1, JSM_SESSION_BLOCKED = 2, JSM_SESSION_FLAGS = 3 };
+
+enum {
+    JSM_CONN_PRODUCER = 1,
+    JSM_CONN_WORKER = 2,
+    JSM_CONN_HALF_CLOSED = 4,
+    JSM_CONN_WAITING = 8,
+    JSM_CONN_TIMED = 16,
+    JSM_CONN_FLAGS = 31
+};
+
+#endif

@@ -1,0 +1,138 @@
+/* Tubes: named queues that live while used, watched or holding a job; pause. */
+#include "node/jsm/jsm_internal.h"
+
+bool jsm_watch_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
+{
+    const struct jsm_conn *x = CB_CONTAINER(a, const struct jsm_watch, node)->conn;
+    const struct jsm_conn *y = CB_CONTAINER(b, const struct jsm_watch, node)->conn;
+    if (x->session->is_blocked != y->session->is_blocked) {
+        return y->session->is_blocked;
+    }
+    return x->wait.arrival < y->wait.arrival;
+}
+
+static void put_in_place(struct jsm *m, struct jsm_tube *t, uint32_t place)
+{
+    if (place >= m->tubes_cap) {
+        uint32_t cap = m->tubes_cap == 0 ? 16 : m->tubes_cap;
+        while (cap <= place) {
+            cap *= 2;
+        }
+        m->tubes = cb_realloc(m->tubes, cap * sizeof(struct jsm_tube *));
+        memset(m->tubes + m->tubes_cap, 0, (cap - m->tubes_cap) * sizeof(struct jsm_tube *));
+        m->tubes_cap = cap;
+    }
+    CB_ASSERT(m->tubes[place] == NULL);
+    m->tubes[place] = t;
+    t->place = place;
+}
+
+struct jsm_tube *jsm_tube_create(struct jsm *m, uint64_t id, struct cb_span name, uint32_t place)
+{
+    CB_ASSERT(name.len > 0 && name.len <= CB_TUBE_NAME_MAX);
+    struct jsm_tube *t = cb_calloc(1, sizeof(*t));
+    jsm_stored_init(&t->stored, JSM_RECORD_TUBE);
+    t->machine = m;
+    t->id = id;
+    t->name_len = (uint8_t)name.len;
+    memcpy(t->name, name.ptr, name.len);
+    jsm_timer_init(&t->timer);
+    cb_heap_init(&t->ready, jsm_ready_less);
+    cb_heap_init(&t->delayed, jsm_held_less);
+    cb_heap_init(&t->buried, jsm_seq_less);
+    cb_heap_init(&t->waiters, jsm_watch_less);
+    put_in_place(m, t, place);
+    m->n_tubes++;
+    cb_map_put(&m->tubes_by_id, id, t);
+    HASH_ADD(hh, m->tubes_by_name, name[0], t->name_len, t);
+    return t;
+}
+
+void jsm_tube_destroy(struct jsm_tube *t)
+{
+    struct jsm *m = t->machine;
+    HASH_DELETE(hh, m->tubes_by_name, t);
+    (void)cb_map_remove(&m->tubes_by_id, t->id); /* it is there: create put it */
+    jsm_timer_set(m, &t->timer, JSM_NEVER, JSM_DUE_DELAY, 0);
+    cb_heap_fini(&t->ready);
+    cb_heap_fini(&t->delayed);
+    cb_heap_fini(&t->buried);
+    cb_heap_fini(&t->waiters);
+    cb_free(t);
+}
+
+struct jsm_tube *jsm_tube_find(const struct jsm *m, struct cb_span name)
+{
+    struct jsm_tube *t = NULL;
+    HASH_FIND(hh, m->tubes_by_name, name.ptr, (unsigned)name.len, t);
+    return t;
+}
+
+struct jsm_tube *jsm_tube_get_or_make(struct jsm *m, struct cb_span name)
+{
+    struct jsm_tube *t = jsm_tube_find(m, name);
+    if (t == NULL) {
+        t = jsm_tube_create(m, m->next_tube_id++, name, m->n_tubes);
+        jsm_mark(m, &t->stored);
+    }
+    return t;
+}
+
+uint64_t jsm_tube_n_jobs(const struct jsm_tube *t)
+{
+    return (uint64_t)t->ready.len + t->delayed.len + t->buried.len + t->n_reserved;
+}
+
+void jsm_tube_release(struct jsm_tube *t)
+{
+    struct jsm *m = t->machine;
+    if (t->place == 0 || t->n_using > 0 || t->n_watching > 0 || jsm_tube_n_jobs(t) > 0) {
+        return;
+    }
+    CB_ASSERT(t->waiters.len == 0);
+    /* beanstalkd's list order: the last tube moves into the hole. */
+    uint32_t last = --m->n_tubes;
+    struct jsm_tube *moved = m->tubes[last];
+    m->tubes[last] = NULL;
+    if (moved != t) {
+        m->tubes[t->place] = moved;
+        moved->place = t->place;
+        jsm_mark(m, &moved->stored);
+    }
+    jsm_forget(m, &t->stored);
+    jsm_tube_destroy(t);
+}
+
+void jsm_tube_unpause(struct jsm_tube *t)
+{
+    t->pause = 0;
+    t->pause_until_ns = 0;
+    jsm_mark(t->machine, &t->stored);
+    jsm_tube_update_timer(t);
+    jsm_match_tube(t);
+}
+
+void jsm_tube_pause(struct jsm_tube *t, uint32_t seconds)
+{
+    t->cmd_pause_tube++;
+    jsm_mark(t->machine, &t->stored);
+    if (seconds == 0) {
+        jsm_tube_unpause(t);
+        return;
+    }
+    t->pause = seconds;
+    t->pause_until_ns = jsm_time_add(t->machine->now_ns, jsm_seconds(seconds));
+    jsm_tube_update_timer(t);
+}
+
+void jsm_tube_update_timer(struct jsm_tube *t)
+{
+    const struct jsm_job *soonest = jsm_job_of(cb_heap_top(&t->delayed));
+    uint64_t delay_ns = soonest != NULL ? soonest->deadline_ns : JSM_NEVER;
+    uint64_t pause_ns = t->pause > 0 ? t->pause_until_ns : JSM_NEVER;
+    if (pause_ns <= delay_ns) { /* the end of a pause comes first when both are due */
+        jsm_timer_set(t->machine, &t->timer, pause_ns, JSM_DUE_PAUSE_END, t->id);
+    } else {
+        jsm_timer_set(t->machine, &t->timer, delay_ns, JSM_DUE_DELAY, soonest->id);
+    }
+}
