@@ -11,13 +11,13 @@
 /* Fields that the command does not have are 0, and so are all but the first three after an error in
  * a line.
  *
- * `counted` names the counter in `stats` that goes up by one (its key: bs_word_counter;
- * reserve-job, kick-job and quit have none), and is BS_OP_NONE when none does. In detail:
+ * `counted` says for which op a counter of `stats` goes up by one, if the op has one
+ * (bs_word_counter), and is BS_OP_NONE when none does. In detail:
  * - Every BS_PARSE_COMMAND counts for its op, whatever its answer will be (NOT_FOUND, NOT_IGNORED,
  *   TIMED_OUT, DRAINING...); but a put counts at its BS_PARSE_PUT_LINE and not again.
- * - A BS_PARSE_ERROR counts in two cases only: a put with four good numbers and bytes behind them,
- * and a pause-tube with a good number and a name of the right letters that is too long or starts
- * with '-'. */
+ * - A BS_PARSE_ERROR counts in two cases only: a put with four good numbers and bytes behind them;
+ *   a pause-tube with a good number and a name of good letters that is too long or starts with '-'.
+ */
 struct bs_command {
     enum bs_op op; /* BS_OP_NONE: an error in a line without a known word */
     enum bs_op counted;

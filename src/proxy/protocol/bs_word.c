@@ -5,12 +5,13 @@
 struct command {
     struct cb_span word;
     enum bs_args args;
-    const char *counter;
+    enum bs_counter counter;
 };
 
 static const struct command commands[BS_OP_COUNT] = {
 #define BS_COMMAND(op, word, arguments, counter)                                                   \
-    [BS_OP_##op] = {{(const uint8_t *)(word), sizeof(word) - 1}, BS_ARGS_##arguments, counter},
+    [BS_OP_##op] = {                                                                               \
+        {(const uint8_t *)(word), sizeof(word) - 1}, BS_ARGS_##arguments, BS_COUNTER_##counter},
 #include "proxy/protocol/bs_word.def"
 };
 
@@ -52,9 +53,9 @@ struct cb_span bs_word_name(enum bs_op op)
     return word;
 }
 
-const char *bs_word_counter(enum bs_op op)
+enum bs_counter bs_word_counter(enum bs_op op)
 {
-    return command_of(op)->counter;
+    return op == BS_OP_NONE ? BS_COUNTER_NONE : command_of(op)->counter;
 }
 
 struct cb_span bs_word_reply(enum bs_reply reply)

@@ -20,6 +20,16 @@ enum {
 #include "proxy/protocol/bs_word.def"
 };
 
+/* The counters of commands in `stats`, numbered from 0 as everywhere in the system. */
+enum bs_counter {
+#define X(symbol, key) BS_COUNTER_##symbol,
+#include "common/base/cb_counter.def"
+#undef X
+    BS_COUNTER_NONE, /* reserve-job, kick-job and quit have none */
+};
+
+enum { BS_COUNTER_COUNT = BS_COUNTER_NONE };
+
 enum bs_reply {
     BS_REPLY_NONE,
 #define BS_REPLY(word) BS_REPLY_##word,
@@ -46,8 +56,8 @@ enum bs_op bs_word_match(struct cb_span line, size_t *args_at);
 enum bs_args bs_word_args(enum bs_op op);
 /* "put", "peek-ready", ...: for messages. */
 struct cb_span bs_word_name(enum bs_op op);
-/* The key in `stats` that counts the command; NULL when it has none. */
-const char *bs_word_counter(enum bs_op op);
+/* BS_COUNTER_NONE also for BS_OP_NONE. */
+enum bs_counter bs_word_counter(enum bs_op op);
 /* "NOT_FOUND" */
 struct cb_span bs_word_reply(enum bs_reply reply);
 

@@ -4,30 +4,11 @@
 
 #define US_PER_S UINT64_C(1000000)
 
-/* The commands that have a counter, in the order of stats; which is not the order of matching. */
-static const enum bs_op counted_ops[] = {
-    BS_OP_PUT,
-    BS_OP_PEEK,
-    BS_OP_PEEK_READY,
-    BS_OP_PEEK_DELAYED,
-    BS_OP_PEEK_BURIED,
-    BS_OP_RESERVE,
-    BS_OP_RESERVE_WITH_TIMEOUT,
-    BS_OP_DELETE,
-    BS_OP_RELEASE,
-    BS_OP_USE,
-    BS_OP_WATCH,
-    BS_OP_IGNORE,
-    BS_OP_BURY,
-    BS_OP_KICK,
-    BS_OP_TOUCH,
-    BS_OP_STATS,
-    BS_OP_STATS_JOB,
-    BS_OP_STATS_TUBE,
-    BS_OP_LIST_TUBES,
-    BS_OP_LIST_TUBE_USED,
-    BS_OP_LIST_TUBES_WATCHED,
-    BS_OP_PAUSE_TUBE,
+/* cb_counter.def has the keys in the order of stats. */
+static const char *const counter_keys[BS_COUNTER_COUNT] = {
+#define X(symbol, key) [BS_COUNTER_##symbol] = key,
+#include "common/base/cb_counter.def"
+#undef X
 };
 
 static void begin(struct cb_buf *out)
@@ -66,8 +47,8 @@ static void add_us(struct cb_buf *out, const char *key, uint64_t us)
 
 static void add_commands(struct cb_buf *out, const struct bs_stats *s)
 {
-    for (size_t i = 0; i < sizeof(counted_ops) / sizeof(counted_ops[0]); i++) {
-        add_number(out, bs_word_counter(counted_ops[i]), s->commands[counted_ops[i]]);
+    for (size_t i = 0; i < BS_COUNTER_COUNT; i++) {
+        add_number(out, counter_keys[i], s->commands[i]);
     }
 }
 

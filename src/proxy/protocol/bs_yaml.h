@@ -21,10 +21,10 @@ struct bs_stats {
     uint64_t current_jobs_reserved;
     uint64_t current_jobs_delayed;
     uint64_t current_jobs_buried;
-    uint64_t commands[BS_OP_COUNT]; /* by op: bs_command.counted so far, this stats included */
-    uint64_t job_timeouts;          /* jobs whose ttr ran out */
-    uint64_t total_jobs;            /* jobs ever put */
-    uint64_t max_job_size;          /* bytes */
+    uint64_t commands[BS_COUNTER_COUNT]; /* commands so far, this stats included */
+    uint64_t job_timeouts;               /* jobs whose ttr ran out */
+    uint64_t total_jobs;                 /* jobs ever put */
+    uint64_t max_job_size;               /* bytes */
     uint64_t current_tubes;
     uint64_t current_connections; /* the one that asks included */
     uint64_t current_producers;   /* connections that have put */

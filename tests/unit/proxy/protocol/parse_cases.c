@@ -1,0 +1,321 @@
+#include "unit/proxy/protocol/parse_cases.h"
+
+#define CASE(input, outcomes)                                                                      \
+    {                                                                                              \
+        {(const uint8_t *)(input), sizeof(input) - 1}, outcomes                                    \
+    }
+
+#define A10 "aaaaaaaaaa"
+#define A50 A10 A10 A10 A10 A10
+#define A200 A50 A50 A50 A50
+
+/* clang-format off */
+const struct parse_case parse_cases[] = {
+    /* Each command, well written. */
+    CASE("put 1 2 3 4\r\nbody\r\n", "put-line 1 2 3 4 +put; put 1 2 3 4 [body]"),
+    CASE("peek 7\r\n", "peek 7"),
+    CASE("peek-ready\r\n", "peek-ready"),
+    CASE("peek-delayed\r\n", "peek-delayed"),
+    CASE("peek-buried\r\n", "peek-buried"),
+    CASE("reserve-with-timeout 30\r\n", "reserve-with-timeout 30"),
+    CASE("reserve-job 8\r\n", "reserve-job 8"),
+    CASE("reserve\r\n", "reserve"),
+    CASE("delete 9\r\n", "delete 9"),
+    CASE("release 10 11 12\r\n", "release 10 11 12"),
+    CASE("bury 13 14\r\n", "bury 13 14"),
+    CASE("kick 15\r\n", "kick 15"),
+    CASE("kick-job 16\r\n", "kick-job 16"),
+    CASE("touch 17\r\n", "touch 17"),
+    CASE("stats-job 18\r\n", "stats-job 18"),
+    CASE("stats-tube t\r\n", "stats-tube t"),
+    CASE("stats\r\n", "stats"),
+    CASE("use t\r\n", "use t"),
+    CASE("watch t\r\n", "watch t"),
+    CASE("ignore t\r\n", "ignore t"),
+    CASE("list-tubes-watched\r\n", "list-tubes-watched"),
+    CASE("list-tube-used\r\n", "list-tube-used"),
+    CASE("list-tubes\r\n", "list-tubes"),
+    CASE("quit\r\n", "quit"),
+    CASE("pause-tube t 19\r\n", "pause-tube t 19"),
+
+    /* 1: a line ends at CR LF, not at LF. */
+    CASE("stats\nfoo\r\n", "BAD_FORMAT"),
+    CASE("stats\n", ""),
+    CASE("stats\r", ""),
+    CASE("use a\nb\r\n", "BAD_FORMAT"),
+    CASE("\nstats\r\n", "UNKNOWN_COMMAND"),
+
+    /* 2: 224 bytes with the CRLF are a line, more are not, however many; each is one BAD_FORMAT. */
+    CASE("use " A200 "\r\n", "use " A200),
+    CASE(A200 A10 A10 "aa\r\n", "UNKNOWN_COMMAND"),
+    CASE("stats-job " A200 A10 "aa\r\n", "BAD_FORMAT"),
+    CASE(A200 A10 A10 "aaaa\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
+    CASE("quit" A200 A10 A10 "\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
+    CASE(A200 A200 A200 A200 A200 "\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
+    CASE(A200 A200 A200 "\0" A200 "\r\n" A200 A200 "\r\nstats\r\n", "BAD_FORMAT; BAD_FORMAT; stats"),
+    CASE(A200 A200 "\nstats\r\nstats\r\n", "BAD_FORMAT; stats"),
+
+    /* 3: beanstalkd loses the CRLF of a line of 223 or 447 bytes, and with it a reply. */
+    CASE(A200 A10 A10 "aaa\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
+    CASE(A200 A200 A10 A10 A10 A10 "aaaaaaa\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
+    CASE(A200 A10 A10 "aaa\r\n" A200 A10 A10 "aaa\r\n", "BAD_FORMAT; BAD_FORMAT"),
+
+    /* 4: beanstalkd does not answer a line with a CR inside. */
+    CASE("use a\rb\r\nlist-tube-used\r\n", "BAD_FORMAT; list-tube-used"),
+    CASE("stats\r\r\nstats\r\n", "BAD_FORMAT; stats"),
+    CASE("\r\r\nstats\r\n", "BAD_FORMAT; stats"),
+    CASE("foo\rbar\r\n", "BAD_FORMAT"),
+    CASE("kick \r1\r\n", "BAD_FORMAT"),
+    CASE("quit\rnow\r\n", "BAD_FORMAT"),
+    CASE(A200 "\r" A200 "\r\r\nstats\r\n", "BAD_FORMAT; stats"),
+    CASE("\r\r\r\r\r\r", ""),
+
+    /* 5: a NUL comes before everything. */
+    CASE("stats\0\r\n", "BAD_FORMAT"),
+    CASE("\0\r\n", "BAD_FORMAT"),
+    CASE("foo\0bar\r\n", "BAD_FORMAT"),
+    CASE("quit\0\r\n", "BAD_FORMAT"),
+    CASE("put 0 0 1 1\0\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("reserve-with-timeout 0\0\r\n", "BAD_FORMAT"),
+
+    /* 6: case, blanks in front, empty lines. */
+    CASE("PUT 0 0 1 1\r\n", "UNKNOWN_COMMAND"),
+    CASE("Stats\r\n", "UNKNOWN_COMMAND"),
+    CASE(" stats\r\n", "UNKNOWN_COMMAND"),
+    CASE("\tstats\r\n", "UNKNOWN_COMMAND"),
+    CASE("\r\n", "UNKNOWN_COMMAND"),
+    CASE("\r\n\r\n", "UNKNOWN_COMMAND; UNKNOWN_COMMAND"),
+    CASE(" \r\n", "UNKNOWN_COMMAND"),
+
+    /* 7, 8: words match by prefix; with a blank at the end or without. */
+    CASE("put\r\n", "UNKNOWN_COMMAND"),
+    CASE("peek\r\n", "UNKNOWN_COMMAND"),
+    CASE("delete\r\n", "UNKNOWN_COMMAND"),
+    CASE("release\r\n", "UNKNOWN_COMMAND"),
+    CASE("bury\r\n", "UNKNOWN_COMMAND"),
+    CASE("kick\r\n", "UNKNOWN_COMMAND"),
+    CASE("kick-job\r\n", "UNKNOWN_COMMAND"),
+    CASE("kick-jobs 1\r\n", "UNKNOWN_COMMAND"),
+    CASE("touch\r\n", "UNKNOWN_COMMAND"),
+    CASE("use\r\n", "UNKNOWN_COMMAND"),
+    CASE("watch\r\n", "UNKNOWN_COMMAND"),
+    CASE("ignore\r\n", "UNKNOWN_COMMAND"),
+    CASE("list-tube\r\n", "UNKNOWN_COMMAND"),
+    CASE("peek-\r\n", "UNKNOWN_COMMAND"),
+    CASE("peek-read\r\n", "UNKNOWN_COMMAND"),
+    CASE("reserv\r\n", "UNKNOWN_COMMAND"),
+    CASE("qui\r\n", "UNKNOWN_COMMAND"),
+    CASE("reserve-with-timeout\r\n", "BAD_FORMAT"),
+    CASE("reserve-job\r\n", "BAD_FORMAT"),
+    CASE("stats-job\r\n", "BAD_FORMAT"),
+    CASE("stats-tube\r\n", "BAD_FORMAT"),
+    CASE("pause-tube\r\n", "BAD_FORMAT"),
+    CASE("reservefoo\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout0\r\n", "BAD_FORMAT"),
+    CASE("statsx\r\n", "BAD_FORMAT"),
+    CASE("list-tubesx\r\n", "BAD_FORMAT"),
+    CASE("list-tubes-watch\r\n", "BAD_FORMAT"),
+    CASE("list-tubes-watchedx\r\n", "BAD_FORMAT"),
+    CASE("peek-readyx\r\n", "BAD_FORMAT"),
+    CASE("peek-delayed 1\r\n", "BAD_FORMAT"),
+    CASE("peek-buried \r\n", "BAD_FORMAT"),
+    CASE("list-tube-used \r\n", "BAD_FORMAT"),
+    CASE("delete \r\n", "BAD_FORMAT"),
+    CASE("touch \r\n", "BAD_FORMAT"),
+    CASE("use \r\n", "BAD_FORMAT"),
+
+    /* 9: reserve-with-timeout as in 1.13; 1.12 takes all of these. */
+    CASE("reserve-with-timeout \r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout x\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout -1\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout +1\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout 2147483647\r\n", "reserve-with-timeout 2147483647"),
+    CASE("reserve-with-timeout 2147483648\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout 4294967295\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout 4294967296\r\n", "BAD_FORMAT"),
+    CASE("reserve-with-timeout 18446744073709551616\r\n", "BAD_FORMAT"),
+
+    /* 10: numbers. */
+    CASE("delete 0001\r\n", "delete 1"),
+    CASE("delete    1\r\n", "delete 1"),
+    CASE("delete 0\r\n", "delete 0"),
+    CASE("delete +1\r\n", "BAD_FORMAT"),
+    CASE("delete -1\r\n", "BAD_FORMAT"),
+    CASE("delete 0x1\r\n", "BAD_FORMAT"),
+    CASE("delete 1.5\r\n", "BAD_FORMAT"),
+    CASE("delete \t1\r\n", "BAD_FORMAT"),
+    CASE("delete 1\t\r\n", "BAD_FORMAT"),
+    CASE("delete 1\n\r\n", "BAD_FORMAT"),
+    CASE("delete \n1\r\n", "BAD_FORMAT"),
+    CASE("delete x\r\n", "BAD_FORMAT"),
+    CASE("delete 18446744073709551615\r\n", "delete 18446744073709551615"),
+    CASE("delete 18446744073709551616\r\n", "BAD_FORMAT"),
+    CASE("delete 18446744073709551620\r\n", "BAD_FORMAT"),
+    CASE("delete 00000000000000000000000000000018446744073709551615\r\n", "delete 18446744073709551615"),
+    CASE("delete 99999999999999999999999\r\n", "BAD_FORMAT"),
+    CASE("bury 1 4294967295\r\n", "bury 1 4294967295"),
+    CASE("bury 1 4294967296\r\n", "BAD_FORMAT"),
+    CASE("bury 1 18446744073709551616\r\n", "BAD_FORMAT"),
+    CASE("release 1 4294967295 4294967295\r\n", "release 1 4294967295 4294967295"),
+    CASE("release 1 0 4294967296\r\n", "BAD_FORMAT"),
+    CASE("release 1   2   3\r\n", "release 1 2 3"),
+    CASE("release 1 2\r\n", "BAD_FORMAT"),
+    CASE("release 1\t2 3\r\n", "BAD_FORMAT"),
+    CASE("bury 1\r\n", "BAD_FORMAT"),
+    CASE("bury 1 -1\r\n", "BAD_FORMAT"),
+    CASE("pause-tube t 4294967295\r\n", "pause-tube t 4294967295"),
+    CASE("pause-tube t 4294967296\r\n", "BAD_FORMAT"),
+    CASE("pause-tube t -1\r\n", "BAD_FORMAT"),
+
+    /* 11: what stands behind the last number. */
+    CASE("delete 1 \r\n", "BAD_FORMAT"),
+    CASE("delete 1 2\r\n", "BAD_FORMAT"),
+    CASE("delete 1x\r\n", "BAD_FORMAT"),
+    CASE("peek 1 \r\n", "BAD_FORMAT"),
+    CASE("peek 1x\r\n", "BAD_FORMAT"),
+    CASE("touch 1 \r\n", "BAD_FORMAT"),
+    CASE("bury 1 2 \r\n", "BAD_FORMAT"),
+    CASE("bury 1 2 3\r\n", "BAD_FORMAT"),
+    CASE("release 1 2 3 \r\n", "BAD_FORMAT"),
+    CASE("kick-job 1 \r\n", "BAD_FORMAT"),
+    CASE("reserve-job 1 \r\n", "BAD_FORMAT"),
+    CASE("stats-job 1 \r\n", "BAD_FORMAT"),
+    CASE("pause-tube t 1 \r\n", "BAD_FORMAT"),
+    CASE("pause-tube t 1x\r\n", "BAD_FORMAT"),
+
+    /* 12: two commands do not mind. */
+    CASE("reserve-with-timeout 0x\r\n", "reserve-with-timeout 0"),
+    CASE("reserve-with-timeout 0 1\r\n", "reserve-with-timeout 0"),
+    CASE("reserve-with-timeout   5   \r\n", "reserve-with-timeout 5"),
+    CASE("kick 1x\r\n", "kick 1"),
+    CASE("kick 1 2\r\n", "kick 1"),
+    CASE("kick 1 \r\n", "kick 1"),
+
+    /* 13: kick reads as strtoul does, into 32 bits. */
+    CASE("kick -1\r\n", "kick 4294967295"),
+    CASE("kick 4294967296\r\n", "kick 0"),
+    CASE("kick 4294967297\r\n", "kick 1"),
+    CASE("kick +1\r\n", "kick 1"),
+    CASE("kick \t1\r\n", "kick 1"),
+    CASE("kick \n\v\f 1\r\n", "kick 1"),
+    CASE("kick 0x10\r\n", "kick 0"),
+    CASE("kick 18446744073709551615\r\n", "kick 4294967295"),
+    CASE("kick -18446744073709551615\r\n", "kick 1"),
+    CASE("kick 18446744073709551616\r\n", "BAD_FORMAT"),
+    CASE("kick -18446744073709551616\r\n", "BAD_FORMAT"),
+    CASE("kick 99999999999999999999999\r\n", "BAD_FORMAT"),
+    CASE("kick \r\n", "BAD_FORMAT"),
+    CASE("kick x\r\n", "BAD_FORMAT"),
+    CASE("kick -\r\n", "BAD_FORMAT"),
+    CASE("kick - 1\r\n", "BAD_FORMAT"),
+    CASE("kick +-1\r\n", "BAD_FORMAT"),
+
+    /* 14: no arguments means none; quit takes all. */
+    CASE("stats \r\n", "BAD_FORMAT"),
+    CASE("reserve \r\n", "BAD_FORMAT"),
+    CASE("list-tubes \r\n", "BAD_FORMAT"),
+    CASE("quit now\r\n", "quit"),
+    CASE("quitter\r\n", "quit"),
+    CASE("quit\n\r\n", "quit"),
+
+    /* 15: pause-tube needs no blank, and takes many. */
+    CASE("pause-tubedefault 0\r\n", "pause-tube default 0"),
+    CASE("pause-tube  default  0\r\n", "pause-tube default 0"),
+    CASE("pause-tube default0\r\n", "BAD_FORMAT"),
+    CASE("pause-tube default\t0\r\n", "BAD_FORMAT"),
+    CASE("pause-tube \tdefault 0\r\n", "BAD_FORMAT"),
+    CASE("pause-tube 5\r\n", "BAD_FORMAT"),
+    CASE("pause-tube 5 5\r\n", "pause-tube 5 5"),
+    CASE("pause-tube  \r\n", "BAD_FORMAT"),
+    CASE("pause-tube a:b 0\r\n", "BAD_FORMAT"),
+
+    /* 16: tube names. */
+    CASE("use AZaz09-+/;.$_()\r\n", "use AZaz09-+/;.$_()"),
+    CASE("use " A200 "a\r\n", "BAD_FORMAT"),
+    CASE("watch " A200 "a\r\n", "BAD_FORMAT"),
+    CASE("ignore " A200 "\r\n", "ignore " A200),
+    CASE("stats-tube " A200 "\r\n", "stats-tube " A200),
+    CASE("pause-tube " A200 " 4294967295\r\n", "pause-tube " A200 " 4294967295"),
+    CASE("use -a\r\n", "BAD_FORMAT"),
+    CASE("use a-\r\n", "use a-"),
+    CASE("use a b\r\n", "BAD_FORMAT"),
+    CASE("use a \r\n", "BAD_FORMAT"),
+    CASE("use  a\r\n", "BAD_FORMAT"),
+    CASE("use a:b\r\n", "BAD_FORMAT"),
+    CASE("use a,b\r\n", "BAD_FORMAT"),
+    CASE("use a@b\r\n", "BAD_FORMAT"),
+    CASE("use a%b\r\n", "BAD_FORMAT"),
+    CASE("use a#b\r\n", "BAD_FORMAT"),
+    CASE("use a\\b\r\n", "BAD_FORMAT"),
+    CASE("use a\xc3\xa9\r\n", "BAD_FORMAT"),
+    CASE("watch \r\n", "BAD_FORMAT"),
+    CASE("ignore -\r\n", "BAD_FORMAT"),
+    CASE("stats-tube \r\n", "BAD_FORMAT"),
+    CASE("stats-tube a b\r\n", "BAD_FORMAT"),
+
+    /* 17: one behind the other. */
+    CASE("use a\r\nuse b\r\nput 0 0 1 1\r\nx\r\nfoo\r\nreserve\r\n",
+         "use a; use b; put-line 0 0 1 1 +put; put 0 0 1 1 [x]; UNKNOWN_COMMAND; reserve"),
+
+    /* 21: a bad number in a put; the body is then read as lines. */
+    CASE("put -1 0 1 1\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1\r\n", "BAD_FORMAT"),
+    CASE("put 0 0\r\n", "BAD_FORMAT"),
+    CASE("put \r\n", "BAD_FORMAT"),
+    CASE("put a 0 1 1\r\nstats\r\n", "BAD_FORMAT; stats"),
+    CASE("put 0 a 1 1\r\n", "BAD_FORMAT"),
+    CASE("put 0 0 a 1\r\n", "BAD_FORMAT"),
+    CASE("put 0 0 1 a\r\n", "BAD_FORMAT"),
+    CASE("put 0 0 1 -1\r\n", "BAD_FORMAT"),
+    CASE("put 4294967296 0 1 1\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("put 0 4294967296 1 1\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("put 0 0 4294967296 1\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1 4294967296\r\nx\r\n", "BAD_FORMAT; UNKNOWN_COMMAND"),
+    CASE("put  4294967295   4294967295 4294967295 01\r\nx\r\n",
+         "put-line 4294967295 4294967295 4294967295 1 +put; "
+         "put 4294967295 4294967295 4294967295 1 [x]"),
+
+    /* 22: the limit is inclusive; above it bytes + 2 bytes go, whatever they are. */
+    CASE("put 0 0 1 10\r\n0123456789\r\n",
+         "put-line 0 0 1 10 +put; put 0 0 1 10 [0123456789]"),
+    CASE("put 0 0 1 11\r\n0123456789a\r\nstats\r\n",
+         "put-line 0 0 1 11 too-big +put; JOB_TOO_BIG; stats"),
+    CASE("put 0 0 1 11\r\n0123456789abcstats\r\n",
+         "put-line 0 0 1 11 too-big +put; JOB_TOO_BIG; stats"),
+    CASE("put 0 0 1 11\r\n\r\n\r\n\r\nquit\0\r\nstats\r\n",
+         "put-line 0 0 1 11 too-big +put; JOB_TOO_BIG; stats"),
+    CASE("put 0 0 1 11\r\n0123456789a\r", "put-line 0 0 1 11 too-big +put"),
+    CASE("put 0 0 1 4294967295\r\nstats\r\n", "put-line 0 0 1 4294967295 too-big +put"),
+
+    /* 23, 24: the limit comes before what stands behind the numbers. */
+    CASE("put 0 0 1 11 zz\r\n0123456789a\r\nstats\r\n",
+         "put-line 0 0 1 11 too-big +put; JOB_TOO_BIG; stats"),
+    CASE("put 0 0 1 3 zz\r\nabc\r\n", "BAD_FORMAT +put; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1 3 \r\nabc\r\n", "BAD_FORMAT +put; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1 3x\r\nstats\r\n", "BAD_FORMAT +put; stats"),
+
+    /* 25: the two bytes behind a body. */
+    CASE("put 0 0 1 3\r\nabcdef\r\n",
+         "put-line 0 0 1 3 +put; EXPECTED_CRLF; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1 3\r\nabc\n\rstats\r\n", "put-line 0 0 1 3 +put; EXPECTED_CRLF; stats"),
+    CASE("put 0 0 1 3\r\nabc\rxstats\r\n", "put-line 0 0 1 3 +put; EXPECTED_CRLF; stats"),
+    CASE("put 0 0 1 3\r\nabcx\nstats\r\n", "put-line 0 0 1 3 +put; EXPECTED_CRLF; stats"),
+    CASE("put 0 0 1 3\r\nab\r\nstats\r\n",
+         "put-line 0 0 1 3 +put; EXPECTED_CRLF; UNKNOWN_COMMAND"),
+    CASE("put 0 0 1 3\r\nabc\r", "put-line 0 0 1 3 +put"),
+
+    /* 26: a ttr of 0 is 1; an empty body is one; a body holds any bytes. */
+    CASE("put 0 0 0 0\r\n\r\n", "put-line 0 0 1 0 +put; put 0 0 1 0 []"),
+    CASE("put 0 0 0 0\r\nxx", "put-line 0 0 1 0 +put; EXPECTED_CRLF"),
+    CASE("put 0 0 1 8\r\n\r\nstats\n\r\nstats\r\n",
+         "put-line 0 0 1 8 +put; put 0 0 1 8 [\r\nstats\n]; stats"),
+
+    /* 93: a pause-tube with a bad name counts once its number is read. */
+    CASE("pause-tube -a 0\r\n", "BAD_FORMAT +pause-tube"),
+    CASE("pause-tube " A200 "a 0\r\n", "BAD_FORMAT +pause-tube"),
+    CASE("pause-tube -a x\r\n", "BAD_FORMAT"),
+    CASE("pause-tube -a 0 \r\n", "BAD_FORMAT"),
+};
+/* clang-format on */
+
+const size_t parse_cases_len = sizeof(parse_cases) / sizeof(parse_cases[0]);
