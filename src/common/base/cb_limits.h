@@ -11,18 +11,20 @@
 #define CB_NS_PER_S UINT64_C(1000000000)
 
 /* --- the beanstalkd protocol --- */
-#define CB_LINE_MAX 224                  /* a command line with its CRLF (beanstalkd) */
-#define CB_TUBE_NAME_MAX 200             /* beanstalkd */
-#define CB_JOB_SIZE_DEFAULT 65535        /* beanstalkd's default of -z */
-#define CB_JOB_SIZE_MAX (4 * CB_MIB)     /* most that -z may say: a job is one log entry */
+#define CB_LINE_MAX 224                    /* a command line with its CRLF (beanstalkd) */
+#define CB_TUBE_NAME_MAX 200               /* beanstalkd */
+#define CB_JOB_SIZE_DEFAULT 65535          /* beanstalkd's default of -z */
+#define CB_JOB_SIZE_MAX (4 * CB_MIB)       /* most that -z may say: a job is one log entry */
 #define CB_RESERVE_TIMEOUT_MAX 2147483647u /* seconds (beanstalkd) */
 
 /* --- names and identities --- */
 #define CB_NODE_NAME_MAX 64
-#define CB_PROXY_NAME_MAX 255 /* default: host name and port */
-#define CB_ADDRESS_MAX 300    /* "host:port", host names are at most 253 bytes */
+#define CB_PROXY_NAME_MAX 255               /* default: host name and port */
+#define CB_ADDRESS_MAX 300                  /* "host:port", host names are at most 253 bytes */
 #define CB_ID_MAX ((UINT64_C(1) << 53) - 1) /* ids stay exact in a double (design D13) */
 #define CB_CLUSTER_NODES_MAX 7
+#define CB_STATUS_COUNTERS_MAX                                                                     \
+    256 /* counters in one status reply; there are fewer in the sources */
 
 /* --- the job state machine --- */
 /* What is due is worked off at most this many at a time, so that no apply is long (design D1). */
@@ -36,7 +38,8 @@
 #define CB_RESULT_BYTES_UNACKED_MAX (64 * CB_MIB)
 
 /* --- log entries --- */
-#define CB_ENTRY_SIZE_SOFT (64 * CB_KIB) /* a batch is closed here; a larger job is alone in its own */
+#define CB_ENTRY_SIZE_SOFT                                                                         \
+    (64 * CB_KIB) /* a batch is closed here; a larger job is alone in its own */
 #define CB_ENTRY_SIZE_MAX (CB_JOB_SIZE_MAX + 64 * CB_KIB)
 #define CB_ENTRY_COMMANDS_MAX 4096
 #define CB_ENTRIES_IN_FLIGHT_MAX 4 /* entries proposed and not yet applied */
@@ -63,14 +66,15 @@
 #define CB_LOG_EVENTS_MAX 256 /* event names known; there are fewer in the sources */
 
 /* --- calls --- */
-/* Streams and calls that one server has open at once: some for each proxy and node (CB_SESSIONS_MAX),
- * with room for health checks and dumps; more are answered RESOURCE_EXHAUSTED. */
+/* Streams and calls that one server has open at once: some for each proxy and node
+ * (CB_SESSIONS_MAX), with room for health checks and dumps; more are answered RESOURCE_EXHAUSTED.
+ */
 #define CB_RPC_CALLS_MAX 4096
 
 /* --- the store --- */
 #define CB_STORE_DIRTY_BYTES_MAX (64 * CB_MIB) /* changed records not yet in LMDB (design D6) */
 #define CB_STORE_MAP_SIZE (UINT64_C(1) << 40)  /* address space of LMDB, not memory */
-#define CB_STORE_KEY_MAX 511                            /* what LMDB takes at most */
+#define CB_STORE_KEY_MAX 511                   /* what LMDB takes at most */
 #define CB_STORE_VALUE_MAX (CB_JOB_SIZE_MAX + 256 * CB_KIB) /* a body and what stands beside it */
 #define CB_STORE_LOCAL_NAME_MAX 64
 #define CB_STORE_LOCAL_MAX (64 * CB_KIB) /* a fact of the node alone: a list of members at most */

@@ -1,0 +1,91 @@
+/* The messages between node and node, and command-line tool and node (proto/cluster.proto).
+ *
+ * Owns:     a decoded message owns its arrays, which the next decode into it uses again; its spans
+ *           borrow from the bytes that were decoded.
+ * Threads:  one per message.
+ * Errors:   enum wire_error. Lengths and numbers of elements are checked, texts are printable.
+ * Source:   proto/cluster.proto; the meaning of a field stands there. */
+#ifndef CB_COMMON_WIRE_WIRE_CLUSTER_H
+#define CB_COMMON_WIRE_WIRE_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/cb_assert.h"
+#include "common/base/cb_buf.h"
+#include "common/base/cb_span.h"
+#include "common/wire/wire_error.h"
+
+struct wire_member {
+    uint64_t id;
+    struct cb_span name;
+    struct cb_span grpc;
+    struct cb_span raft;
+    struct cb_span role;
+};
+
+struct wire_status_counter {
+    struct cb_span name;
+    uint64_t value;
+};
+
+/* StatusRequest has no fields: its bytes are none, and whatever comes is accepted. */
+struct wire_status {
+    struct cb_span name;
+    uint64_t id;
+    struct cb_span role;
+    uint64_t term;
+    uint64_t leader;
+    uint64_t commit;
+    uint64_t applied;
+    struct cb_span version;
+    uint32_t protocol;
+    uint32_t entry_format;
+    uint32_t record_format;
+    struct wire_member *members;
+    uint32_t n_members, cap_members;
+    bool serving;
+    uint64_t durable;
+    struct wire_status_counter *counters;
+    uint32_t n_counters, cap_counters;
+};
+
+enum wire_identify_state {
+    WIRE_IDENTIFY_EMPTY = 1,
+    WIRE_IDENTIFY_PREPARED,
+    WIRE_IDENTIFY_BOOTSTRAPPED,
+    WIRE_IDENTIFY_STATE_END
+};
+
+struct wire_identify_request {
+    uint64_t cluster;
+    uint64_t id;
+};
+
+struct wire_identify_reply {
+    uint32_t state; /* enum wire_identify_state */
+    uint64_t cluster;
+    uint64_t id;
+    struct cb_span name;
+};
+
+/* A zeroed message is an empty one. _clear empties it and keeps the memory. */
+void wire_status_clear(struct wire_status *m);
+void wire_status_fini(struct wire_status *m);
+/* A zeroed element at the end of the array; its memory moves with the next. */
+struct wire_member *wire_status_add_member(struct wire_status *m);
+struct wire_status_counter *wire_status_add_counter(struct wire_status *m);
+
+/* Append the message. */
+void wire_status_encode(const struct wire_status *m, struct cb_buf *out);
+void wire_identify_request_encode(const struct wire_identify_request *m, struct cb_buf *out);
+void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out);
+
+/* `bytes` must live as long as the spans are used. */
+CB_MUST_USE enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes);
+CB_MUST_USE enum wire_error
+wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes);
+CB_MUST_USE enum wire_error
+wire_identify_reply_decode(struct wire_identify_reply *m, struct cb_span bytes);
+
+#endif
