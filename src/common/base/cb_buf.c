@@ -20,6 +20,9 @@ void cb_buf_fini(struct cb_buf *b)
 
 uint8_t *cb_buf_reserve(struct cb_buf *b, size_t len)
 {
+    if (b->base == NULL && len == 0) {
+        return NULL;
+    }
     if (b->cap - b->end >= len) {
         return b->base + b->end;
     }

@@ -73,7 +73,7 @@ static void append_command(struct cb_buf *out, struct bs_command *c)
     if (c->op == BS_OP_PUT) {
         CB_ASSERT(cb_buf_len(&c->body) == c->body_len);
         cb_buf_append_str(out, " [");
-        cb_buf_append(out, c->body.base + c->body.start, c->body_len);
+        append_span(out, cb_buf_span(&c->body));
         cb_buf_append_str(out, "]");
     }
     cb_buf_fini(&c->body);
