@@ -20,23 +20,31 @@ die()
     exit 1
 }
 
-# logged NAME COMMAND...: runs it with its output in build/logs/NAME.log, a sign of life every 15
-# seconds, and the end of the log when it fails.
-logged()
+# signs_of_life NAME LOG: every 15 seconds the last line of the log, for as long as this script lives.
+signs_of_life()
 {
-    local name=$1 log=$LOGS/$1.log
-    shift
-    mkdir -p "$LOGS"
-    "$@" >"$log" 2>&1 &
-    local pid=$! began=$SECONDS status=0 shown=0
-    while kill -0 "$pid" 2>/dev/null; do
-        sleep 0.2
-        if ((SECONDS - began >= shown + 15)); then
-            shown=$((SECONDS - began))
-            say "  $name: ${shown} s, $(tail -n 1 "$log" | tr -cd '[:print:]' | cut -c 1-80)"
+    local began=$SECONDS shown=15
+    while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+        if ((SECONDS - began >= shown)); then
+            say "  $1: $shown s, $(tail -n 1 "$2" | tr -cd '[:print:]' | cut -c 1-80)"
+            shown=$((shown + 15))
         fi
     done
-    wait "$pid" || status=$?
+}
+
+# logged NAME COMMAND...: runs it with its output in build/logs/NAME.log, and shows the end of that when
+# it fails. The command is in the foreground, so that Ctrl-C ends it too.
+logged()
+{
+    local name=$1 log=$LOGS/$1.log status=0 signs
+    shift
+    mkdir -p "$LOGS"
+    : >"$log"
+    signs_of_life "$name" "$log" &
+    signs=$!
+    "$@" >"$log" 2>&1 || status=$?
+    kill "$signs" 2>/dev/null || true
+    wait "$signs" 2>/dev/null || true
     if ((status != 0)); then
         tail -n 40 "$log" >&2
         printf '%s: "%s" failed (status %d); the whole output is in %s\n' \
