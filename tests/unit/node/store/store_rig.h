@@ -1,0 +1,62 @@
+/* What the store's tests share: a store on a directory of its own (or in memory), opened and closed
+ * at will, and waiting for what is durable, with a deadline. */
+#ifndef CB_TESTS_UNIT_NODE_STORE_STORE_RIG_H
+#define CB_TESTS_UNIT_NODE_STORE_STORE_RIG_H
+
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/cb_rng.h"
+#include "node/store/store_lmdb.h"
+#include "support/store_mem.h"
+
+#define RIG_PATH_MAX 512
+
+struct rig {
+    struct store *store;         /* NULL: closed */
+    struct store_mem_disk *disk; /* NULL: it lies in `dir` */
+    char base[RIG_PATH_MAX];     /* made by mkdtemp, removed at the end */
+    char dir[RIG_PATH_MAX];      /* the store's, in `base` */
+    struct store_lmdb_options options;
+    struct store_error err;
+    sem_t notified;
+};
+
+void rig_init(struct rig *r, bool in_memory);
+void rig_fini(struct rig *r);
+enum store_result rig_try_open(struct rig *r);
+void rig_open(struct rig *r); /* asserts */
+void rig_close(struct rig *r);
+void rig_reopen(struct rig *r);
+
+/* One batch with one record. */
+void rig_put(struct rig *r, uint64_t index, const char *key, const char *value);
+void rig_del(struct rig *r, uint64_t index, const char *key);
+/* Until `index` is durable. */
+void rig_wait(struct rig *r, uint64_t index);
+
+/* All records as "key=value;key=value;", of a load that must succeed. */
+void rig_contents(struct rig *r, struct cb_buf *out);
+void rig_assert_contents(struct rig *r, const char *expected);
+
+/* A record_fn that appends "key=value;" to a cb_buf. */
+bool rig_append_record(void *data, struct cb_span key, struct cb_span value);
+
+/* A dump in memory: a store_write_fn and a store_read_fn over it. */
+struct rig_stream {
+    struct cb_buf bytes;
+    size_t read;
+    size_t chunk; /* most that one read gives; 0: no limit */
+};
+bool rig_stream_write(void *data, struct cb_span bytes);
+ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap);
+
+/* From SEED= or the clock; printed. */
+uint64_t rig_seed(const char *test);
+
+#endif
