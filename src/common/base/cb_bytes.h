@@ -1,7 +1,6 @@
 /* Little-endian numbers, varints and strings in byte runs: how log entries and stored records are
- * written. A writer appends to a cb_buf; a reader checks every bound and remembers a failure, so that
- * a decoder reads all fields and asks once at the end.
- * Threads: one per reader. */
+ * written. A writer appends to a cb_buf; a reader checks every bound and remembers a failure, so
+ * that a decoder reads all fields and asks once at the end. Threads: one per reader. */
 #ifndef CB_COMMON_BASE_CB_BYTES_H
 #define CB_COMMON_BASE_CB_BYTES_H
 
@@ -29,7 +28,8 @@ void cb_reader_init(struct cb_reader *r, struct cb_span s);
 uint8_t cb_get_u8(struct cb_reader *r);
 uint32_t cb_get_u32(struct cb_reader *r);
 uint64_t cb_get_u64(struct cb_reader *r);
-/* Fails on more than 10 bytes, on overflow, and on a longer form than needed: one value, one form. */
+/* Fails on more than 10 bytes, on overflow, and on a longer form than needed: one value, one form.
+ */
 uint64_t cb_get_varint(struct cb_reader *r);
 /* A varint that must be <= max. */
 uint64_t cb_get_varint_max(struct cb_reader *r, uint64_t max);

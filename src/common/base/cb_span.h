@@ -1,4 +1,5 @@
-/* Borrowed bytes: a pointer and a length, owned by somebody else. Lives as long as its owner says. */
+/* Borrowed bytes: a pointer and a length, owned by somebody else. Lives as long as its owner says.
+ */
 #ifndef CB_COMMON_BASE_CB_SPAN_H
 #define CB_COMMON_BASE_CB_SPAN_H
 

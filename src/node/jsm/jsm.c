@@ -76,7 +76,8 @@ void jsm_destroy(struct jsm *m)
     cb_free(m);
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests are taken over little-endian words");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "digests are taken over little-endian words");
 
 void jsm_digest_fold(struct jsm *m, const uint64_t *words, uint32_t n)
 {
@@ -115,7 +116,8 @@ static void open_session(struct jsm *m, const struct jsm_item *item)
         struct jsm_incarnation a = old->incarnation;
         struct jsm_incarnation b = item->incarnation;
         jsm_session_touch(old);
-        bool is_later = b.started_ns != a.started_ns ? b.started_ns > a.started_ns : b.random > a.random;
+        bool is_later =
+            b.started_ns != a.started_ns ? b.started_ns > a.started_ns : b.random > a.random;
         if (!is_later) {
             return;
         }

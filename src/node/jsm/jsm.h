@@ -1,12 +1,12 @@
 /* The job state machine: everything that a second client could observe, as a function of the log.
  *
- * Owns:      tubes, jobs, bodies, connections, waiting reserves, sessions and their results, counters.
- * Does not:  read a clock, do I/O, draw random numbers, log, or know that it is replicated. Two machines
- *            that applied the same entries are equal, byte for byte, in every stored record (design D1).
- * Threads:   one; the caller serialises.
- * Errors:    outcomes are values (enum jsm_outcome). Entries were range-checked by node/entry; a
- *            contradiction inside the machine is a bug and asserts.
- * Time:      nanoseconds of the cluster clock, from the entry's stamp (design D2). */
+ * Owns:      tubes, jobs, bodies, connections, waiting reserves, sessions and their results,
+ * counters. Does not:  read a clock, do I/O, draw random numbers, log, or know that it is
+ * replicated. Two machines that applied the same entries are equal, byte for byte, in every stored
+ * record (design D1). Threads:   one; the caller serialises. Errors:    outcomes are values (enum
+ * jsm_outcome). Entries were range-checked by node/entry; a contradiction inside the machine is a
+ * bug and asserts. Time:      nanoseconds of the cluster clock, from the entry's stamp (design D2).
+ */
 #ifndef CB_NODE_JSM_JSM_H
 #define CB_NODE_JSM_JSM_H
 
@@ -53,18 +53,19 @@ struct jsm_command {
     uint64_t conn; /* the proxy's number of the connection, never reused in its session */
     uint64_t id;
     uint32_t pri;
-    uint32_t delay; /* seconds */
-    uint32_t ttr;   /* seconds, 0 counts as 1 */
-    uint32_t count; /* kick's bound; reserve-with-timeout's seconds */
-    uint64_t age_ns; /* put: time from the put line to the sending of the request */
+    uint32_t delay;      /* seconds */
+    uint32_t ttr;        /* seconds, 0 counts as 1 */
+    uint32_t count;      /* kick's bound; reserve-with-timeout's seconds */
+    uint64_t age_ns;     /* put: time from the put line to the sending of the request */
     struct cb_span tube; /* a valid tube name */
     struct cb_span body;
 };
 
 enum jsm_item_kind {
     JSM_ITEM_OPEN = 1, /* name, incarnation, address: a proxy opens its session */
-    JSM_ITEM_EXPIRE,   /* session: its lease ended; its waits end, then its connections are closed in order */
-    JSM_ITEM_RESUME,   /* first item of a new leader: reservations stop expiring (design D2) */
+    JSM_ITEM_EXPIRE, /* session: its lease ended; its waits end, then its connections are closed in
+                        order */
+    JSM_ITEM_RESUME, /* first item of a new leader: reservations stop expiring (design D2) */
     JSM_ITEM_ATTACHED, /* session: it is back and what it resent is applied: they expire again */
     JSM_ITEM_ACK,      /* session, number: results up to this one were received */
     JSM_ITEM_COUNTS,   /* counter, number: an increment */
@@ -109,8 +110,8 @@ void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry);
 uint64_t jsm_index(const struct jsm *m);    /* of the last entry applied, 0 before the first */
 uint64_t jsm_stamp_ns(const struct jsm *m); /* the machine's time: the largest stamp seen */
 
-/* The stamp at which something becomes due; JSM_NEVER when nothing will. At or below jsm_stamp_ns when
- * an entry left work over (CB_DUE_PER_ENTRY_MAX): an empty entry goes on with it. */
+/* The stamp at which something becomes due; JSM_NEVER when nothing will. At or below jsm_stamp_ns
+ * when an entry left work over (CB_DUE_PER_ENTRY_MAX): an empty entry goes on with it. */
 uint64_t jsm_next_due_ns(const struct jsm *m);
 
 /* A rolling digest of every entry and every result; equal on replicas at equal index. O(1). */
@@ -151,12 +152,12 @@ bool jsm_session_is_suspended(const struct jsm_session *s);
 /* The kept result with this number: false when it is not there (acknowledged, or not yet made). */
 bool jsm_session_result(const struct jsm_session *s, uint64_t number, struct jsm_result *out);
 
-/* Ids of sessions that got a result or were opened, ended or asked in the last jsm_apply, in the order
- * in which that happened first; borrowed until the next one. */
+/* Ids of sessions that got a result or were opened, ended or asked in the last jsm_apply, in the
+ * order in which that happened first; borrowed until the next one. */
 const uint64_t *jsm_touched_sessions(const struct jsm *m, uint32_t *n);
 
-/* Results that are answers to nobody: a request whose number was not last + 1 has no effect; the last
- * jsm_apply saw this many. */
+/* Results that are answers to nobody: a request whose number was not last + 1 has no effect; the
+ * last jsm_apply saw this many. */
 uint64_t jsm_dropped_requests(const struct jsm *m);
 
 /* ------------------------------------------------------------------------------------------------
@@ -208,7 +209,8 @@ bool jsm_read_used(const struct jsm *m, uint64_t session, uint64_t conn, struct 
 uint32_t jsm_read_tube_count(const struct jsm *m);
 struct cb_span jsm_read_tube_name(const struct jsm *m, uint32_t i);
 uint32_t jsm_read_watched_count(const struct jsm *m, uint64_t session, uint64_t conn);
-struct cb_span jsm_read_watched_name(const struct jsm *m, uint64_t session, uint64_t conn, uint32_t i);
+struct cb_span
+jsm_read_watched_name(const struct jsm *m, uint64_t session, uint64_t conn, uint32_t i);
 
 /* ------------------------------------------------------------------------------------------------
  * Stored records (design D6)
@@ -223,12 +225,12 @@ struct jsm_record_sink {
 /* Estimate of what the next drain will write; for the bound on records not yet stored. */
 uint64_t jsm_dirty_bytes(const struct jsm *m);
 
-/* Hands over every record that changed since the last drain. A job that was born and died in between
- * is not among them. Afterwards jsm_state_digest is that of jsm_index. */
+/* Hands over every record that changed since the last drain. A job that was born and died in
+ * between is not among them. Afterwards jsm_state_digest is that of jsm_index. */
 void jsm_drain(struct jsm *m, const struct jsm_record_sink *sink);
 
-/* A digest of all stored records as of the last drain or load: a function of the state alone, however
- * it was reached and drained. O(1). */
+/* A digest of all stored records as of the last drain or load: a function of the state alone,
+ * however it was reached and drained. O(1). */
 uint64_t jsm_state_digest(const struct jsm *m);
 
 enum jsm_load_result { JSM_LOAD_OK, JSM_LOAD_BAD_RECORD };

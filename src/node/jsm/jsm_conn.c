@@ -217,5 +217,6 @@ void jsm_conn_update_timer(struct jsm_conn *c)
     if (c->wait.active && c->wait.has_deadline) {
         consider(&best, c->wait.deadline_ns, JSM_DUE_WAIT, c->wait.arrival);
     }
-    jsm_timer_set(c->session->machine, &c->timer, best.at_ns, (enum jsm_due_kind)best.kind, best.id);
+    jsm_timer_set(c->session->machine, &c->timer, best.at_ns, (enum jsm_due_kind)best.kind,
+                  best.id);
 }

@@ -17,7 +17,8 @@ void jsm_timer_init(struct jsm_timer *t)
     cb_heap_node_init(&t->node);
 }
 
-void jsm_timer_set(struct jsm *m, struct jsm_timer *t, uint64_t at_ns, enum jsm_due_kind kind, uint64_t id)
+void jsm_timer_set(
+    struct jsm *m, struct jsm_timer *t, uint64_t at_ns, enum jsm_due_kind kind, uint64_t id)
 {
     bool was_in = cb_heap_node_is_in(&t->node);
     if (was_in && at_ns == JSM_NEVER) {

@@ -65,11 +65,11 @@ struct jsm_body {
 };
 
 enum jsm_due_kind { /* the order of what is due at the same time */
-    JSM_DUE_PAUSE_END,
-    JSM_DUE_DELAY,
-    JSM_DUE_TTR,
-    JSM_DUE_MARGIN,
-    JSM_DUE_WAIT
+                    JSM_DUE_PAUSE_END,
+                    JSM_DUE_DELAY,
+                    JSM_DUE_TTR,
+                    JSM_DUE_MARGIN,
+                    JSM_DUE_WAIT
 };
 
 /* The earliest thing that can happen to a tube or a connection by time alone. */
@@ -108,9 +108,9 @@ struct jsm_job {
     struct jsm_tube *tube;
     struct jsm_body *body;
     uint64_t created_ns;
-    uint64_t deadline_ns; /* delayed: when it is due; reserved: when the ttr ends; else 0 */
-    uint64_t seq;         /* buried: order of burial; reserved: order of reservation; else 0 */
-    struct jsm_conn *holder; /* reserved; else NULL */
+    uint64_t deadline_ns;     /* delayed: when it is due; reserved: when the ttr ends; else 0 */
+    uint64_t seq;             /* buried: order of burial; reserved: order of reservation; else 0 */
+    struct jsm_conn *holder;  /* reserved; else NULL */
     struct cb_heap_node node; /* in the queue of its state */
     uint32_t pri;
     uint32_t delay;
@@ -138,7 +138,7 @@ struct jsm_conn {
     struct jsm_stored stored;
     struct jsm_session *session;
     uint64_t number;
-    uint64_t seq; /* order of opening */
+    uint64_t seq;        /* order of opening */
     struct cb_list link; /* session->conns, in order of opening */
     struct jsm_timer timer;
     struct jsm_tube *used;
@@ -171,7 +171,7 @@ struct jsm_session {
     uint64_t last_request;
     uint64_t last_result;
     uint64_t acked_result;
-    uint64_t stored_to; /* results (acked_result, stored_to] have a record in the store */
+    uint64_t stored_to;     /* results (acked_result, stored_to] have a record in the store */
     struct jsm_kept **kept; /* ring: result n lies at n & (kept_cap - 1) */
     uint32_t kept_cap;
     uint64_t kept_bytes; /* of bodies in unacknowledged results */
@@ -223,8 +223,9 @@ struct jsm {
     uint32_t n_dirty, dirty_cap;
     uint64_t dirty_bytes;
     struct cb_buf gone; /* keys to delete, each JSM_KEY_SIZE bytes */
-    uint64_t digest_work;  /* sum of the hashes of records in the store, deletions already taken off */
-    uint64_t state_digest; /* as of the last drain */
+    uint64_t
+        digest_work; /* sum of the hashes of records in the store, deletions already taken off */
+    uint64_t state_digest;        /* as of the last drain */
     struct cb_map loading_bodies; /* between jsm_load_record and jsm_load_done */
 };
 
@@ -238,12 +239,14 @@ void jsm_stored_init(struct jsm_stored *s, enum jsm_record_kind kind);
 void jsm_mark(struct jsm *m, struct jsm_stored *s);
 /* The object dies: its record, if there is one, goes with the next drain. */
 void jsm_forget(struct jsm *m, struct jsm_stored *s);
-void jsm_forget_key(struct jsm *m, uint64_t hash, enum jsm_record_kind kind, uint64_t a, uint64_t b);
+void jsm_forget_key(
+    struct jsm *m, uint64_t hash, enum jsm_record_kind kind, uint64_t a, uint64_t b);
 uint64_t jsm_record_hash(struct cb_span key, struct cb_span value);
 uint64_t jsm_body_hash(uint64_t job_id, const struct jsm_body *b);
 
 /* ---- jsm_session.c ---- */
-struct jsm_session *jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_span address);
+struct jsm_session *
+jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_span address);
 void jsm_session_destroy(struct jsm_session *s);
 /* Closes its connections in order of opening, then ends it. */
 void jsm_session_end(struct jsm_session *s);
@@ -292,7 +295,8 @@ bool jsm_watch_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 /* ---- jsm_job.c ---- */
 struct jsm_job *jsm_job_create(struct jsm *m, uint64_t id, struct jsm_tube *t, struct jsm_body *b);
 struct jsm_job *jsm_job_get(const struct jsm *m, uint64_t id);
-/* From the queue of its state to another state's. READY does not look for waiters: who calls does. */
+/* From the queue of its state to another state's. READY does not look for waiters: who calls does.
+ */
 void jsm_job_to_ready(struct jsm_job *j);
 void jsm_job_to_delayed(struct jsm_job *j, uint32_t delay);
 void jsm_job_to_reserved(struct jsm_job *j, struct jsm_conn *c);
@@ -332,7 +336,8 @@ void jsm_match_conn(struct jsm_conn *c);
 /* ---- jsm_due.c ---- */
 void jsm_timer_init(struct jsm_timer *t);
 /* `at_ns` JSM_NEVER takes it out. */
-void jsm_timer_set(struct jsm *m, struct jsm_timer *t, uint64_t at_ns, enum jsm_due_kind kind, uint64_t id);
+void jsm_timer_set(
+    struct jsm *m, struct jsm_timer *t, uint64_t at_ns, enum jsm_due_kind kind, uint64_t id);
 bool jsm_timer_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 void jsm_run_due(struct jsm *m);
 

@@ -63,8 +63,8 @@ static bool load_tube(struct load *l)
     uint64_t cmd_delete = cb_get_varint(r);
     uint64_t cmd_pause_tube = cb_get_varint(r);
     /* A place far beyond the tubes made so far is no place; it would only ask for memory. */
-    if (!cb_reader_done(r) || !cb_tube_name_is_valid(name) || l->b != 0 || l->a >= m->next_tube_id ||
-        place >= m->next_tube_id || jsm_tube_find(m, name) != NULL ||
+    if (!cb_reader_done(r) || !cb_tube_name_is_valid(name) || l->b != 0 ||
+        l->a >= m->next_tube_id || place >= m->next_tube_id || jsm_tube_find(m, name) != NULL ||
         cb_map_get(&m->tubes_by_id, l->a) != NULL ||
         (place < m->tubes_cap && m->tubes[place] != NULL)) {
         return false;
@@ -92,8 +92,9 @@ static bool load_session(struct load *l)
     uint64_t last_result = cb_get_varint(r);
     uint64_t acked_result = cb_get_varint_max(r, last_result);
     uint8_t flags = cb_get_u8(r);
-    if (!cb_reader_done(r) || name.len == 0 || flags > JSM_SESSION_FLAGS || l->b != 0 || l->a == 0 ||
-        l->a > m->index || jsm_session_find(m, name) != NULL || m->n_sessions >= CB_SESSIONS_MAX) {
+    if (!cb_reader_done(r) || name.len == 0 || flags > JSM_SESSION_FLAGS || l->b != 0 ||
+        l->a == 0 || l->a > m->index || jsm_session_find(m, name) != NULL ||
+        m->n_sessions >= CB_SESSIONS_MAX) {
         return false;
     }
     struct jsm_session *s = jsm_session_create(m, l->a, name, address);

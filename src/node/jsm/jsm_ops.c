@@ -1,4 +1,5 @@
-/* The commands (protocol, one function each). Each runs at the machine's time, after what was due. */
+/* The commands (protocol, one function each). Each runs at the machine's time, after what was due.
+ */
 #include "node/jsm/jsm_internal.h"
 
 static void count(struct jsm *m, enum jsm_counter counter)
@@ -252,8 +253,8 @@ static void run_command(struct jsm_conn *c, uint64_t request, const struct jsm_c
     CB_UNREACHABLE("op of request");
 }
 
-/* A proxy sends nothing on a connection that waits but its end, and nothing on an unknown one; if one
- * does, the request takes its number and has no effect. */
+/* A proxy sends nothing on a connection that waits but its end, and nothing on an unknown one; if
+ * one does, the request takes its number and has no effect. */
 void jsm_request(struct jsm_session *s, uint64_t number, const struct jsm_command *cmd)
 {
     if (cmd->op == JSM_OP_CONN_OPEN) {

@@ -140,7 +140,8 @@ uint32_t jsm_read_watched_count(const struct jsm *m, uint64_t session, uint64_t 
     return c != NULL ? c->n_watches : 0;
 }
 
-struct cb_span jsm_read_watched_name(const struct jsm *m, uint64_t session, uint64_t conn, uint32_t i)
+struct cb_span
+jsm_read_watched_name(const struct jsm *m, uint64_t session, uint64_t conn, uint32_t i)
 {
     const struct jsm_conn *c = find_conn(m, session, conn);
     CB_ASSERT(c != NULL && i < c->n_watches);

@@ -1,14 +1,14 @@
 /* The stored records: which of them changed, and how each is written (design D6).
  *
- * A record is a key of JSM_KEY_SIZE bytes (kind, two big-endian numbers, so that LMDB's order is ours)
- * and a value of little-endian numbers and varints. The layout of a value stands in its encode_*
- * function, the reading of it in jsm_load.c beside it.
- * The state digest is the sum of the hashes of all records: it depends on what is stored, not on the
- * order or the grouping in which it was. */
+ * A record is a key of JSM_KEY_SIZE bytes (kind, two big-endian numbers, so that LMDB's order is
+ * ours) and a value of little-endian numbers and varints. The layout of a value stands in its
+ * encode_* function, the reading of it in jsm_load.c beside it. The state digest is the sum of the
+ * hashes of all records: it depends on what is stored, not on the order or the grouping in which it
+ * was. */
+#include "node/jsm/jsm_record.h"
 #include "common/base/cb_bytes.h"
 #include "common/base/cb_hash.h"
 #include "node/jsm/jsm_internal.h"
-#include "node/jsm/jsm_record.h"
 
 static void write_be64(uint8_t *p, uint64_t v)
 {

@@ -1,7 +1,7 @@
 /* Reserve: the best job now, or a place in the line (protocol, "reserve").
  *
- * Between entries no unpaused tube has both a ready job and a waiter that may have it. So a job that
- * becomes ready goes to the longest waiter of its tube at once, in the same entry. */
+ * Between entries no unpaused tube has both a ready job and a waiter that may have it. So a job
+ * that becomes ready goes to the longest waiter of its tube at once, in the same entry. */
 #include "node/jsm/jsm_internal.h"
 
 static void grant(struct jsm_conn *c, uint64_t request, struct jsm_job *j)

@@ -1,9 +1,11 @@
-/* Sessions of proxies: numbered requests in, numbered results kept until acknowledged (design D3). */
+/* Sessions of proxies: numbered requests in, numbered results kept until acknowledged (design D3).
+ */
 #include "node/jsm/jsm_internal.h"
 
 #define KEPT_CAP_MIN 16u
 
-struct jsm_session *jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_span address)
+struct jsm_session *
+jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_span address)
 {
     CB_ASSERT(name.len <= CB_PROXY_NAME_MAX && address.len <= CB_ADDRESS_MAX);
     struct jsm_session *s = cb_calloc(1, sizeof(*s));
@@ -81,7 +83,8 @@ static bool is_over(const struct jsm_session *s, uint64_t share)
            s->kept_bytes > CB_RESULT_BYTES_UNACKED_MAX / share;
 }
 
-/* The key of its waiters changes: blocked ones sort behind all others, keeping their arrival order. */
+/* The key of its waiters changes: blocked ones sort behind all others, keeping their arrival order.
+ */
 static void set_blocked(struct jsm_session *s, bool blocked)
 {
     CB_LIST_FOREACH(it, &s->conns)
