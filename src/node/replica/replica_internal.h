@@ -1,0 +1,167 @@
+/* What the files of this folder share. How the pieces lie around libraft:
+ *
+ *     owner -> replica_propose -> libraft -> r->raft.io: wrapped send, append, truncate, snapshot_*
+ *     wire  -> wrapped recv (replica_guard_recv.c) -> libraft -> fsm -> owner's apply
+ *
+ * The raft_io that was handed in is wrapped in place: its functions are kept in `io` and replaced.
+ * In place, because raft_uv keeps a pointer to that struct and updates its `capacity`. */
+#ifndef CB_NODE_REPLICA_REPLICA_INTERNAL_H
+#define CB_NODE_REPLICA_REPLICA_INTERNAL_H
+
+#include <raft.h>
+
+#include "common/base/cb_list.h"
+#include "node/replica/replica.h"
+
+/* The longest sentence for the operator. */
+#define REPLICA_MESSAGE_MAX 512
+
+/* What is known of sending the state to one member. */
+struct replica_peer {
+    uint64_t id;                /* 0: the slot is free */
+    struct replica_dump *dump;  /* on its way, or NULL */
+    uint64_t dump_sent_ms;      /* when one was last handed to the network; 0: never */
+    uint64_t dump_index;        /* the snapshot that it was for */
+    bool dump_awaited;          /* sent, and the member has not reached it yet */
+};
+
+/* One InstallSnapshot message that waits for the owner's dump, then for the network. */
+struct replica_dump {
+    struct cb_list link; /* in r->dumps */
+    struct replica *r;
+    struct replica_peer *peer;
+    struct raft_io_send *req; /* libraft's */
+    raft_io_send_cb cb;
+    struct raft_message message; /* its conf and data belong to libraft until `cb` */
+    struct raft_io_send send;    /* ours, once it is with the network */
+    struct cb_buf bytes;         /* the sealed state; libraft never sees it as its own */
+};
+
+/* A snapshot that is being taken or installed; libraft has at most one at a time. */
+struct replica_put {
+    bool active;
+    bool install; /* trailing == 0 */
+    bool submitted;
+    bool held_for_appends; /* counted once */
+    bool cut_held;         /* install: the stored pair is being lowered */
+    bool state_ready;      /* install: the owner has stored the state */
+    unsigned trailing;
+    struct replica_mark mark; /* of `snapshot` */
+    uint64_t after_append; /* appends up to this number come first */
+    struct raft_io_snapshot_put *req;
+    const struct raft_snapshot *snapshot;
+    raft_io_snapshot_put_cb cb;
+    struct raft_io_snapshot_put put; /* ours */
+};
+
+struct replica {
+    struct raft raft;
+    struct raft_fsm fsm;
+    struct raft_io io;      /* the functions as handed in */
+    struct raft_io *raft_io; /* what was handed in, now with ours */
+    raft_io_tick_cb raft_tick;
+    raft_io_recv_cb raft_recv;
+
+    struct replica_config config;
+    struct replica_member members[CB_CLUSTER_NODES_MAX];
+    struct replica_events events;
+    struct replica_env env;
+    struct replica_counters counters;
+    char message[REPLICA_MESSAGE_MAX];
+    enum replica_start_result refusal;
+    bool initialised; /* raft_init was called */
+    bool started;     /* raft_start has returned 0 */
+    unsigned depth;   /* calls into libraft that are under way */
+
+    /* replica_propose.c */
+    struct cb_list requests; /* struct request: raft_apply's own, oldest first */
+    struct replica_mark applied; /* up to where the owner's state goes */
+    uint64_t delivered;          /* the last index that libraft gave to the fsm */
+    uint64_t live_above;         /* what the log held at start */
+    struct replica_view view;    /* as last told */
+    struct raft_transfer transfer;
+
+    /* replica_disk.c */
+    struct cb_list disk_ops; /* struct disk_op, in the order of libraft's calls */
+    bool lowering;           /* the first of `disk_ops` waits for replica_lowered */
+    uint64_t next_index;     /* of the next entry appended */
+    uint64_t append_seq;     /* number of the last append */
+    struct replica_mark appended;
+    uint64_t disk_full_told_ms;
+    raft_term voted_term; /* the last vote, so that a second one in a term is seen */
+    raft_id voted_for;
+
+    /* replica_snapshot.c */
+    struct replica_put put;
+    struct replica_mark install_applied; /* where the state being installed goes */
+    uint64_t durable;                    /* as the owner told */
+    struct replica_peer peers[CB_CLUSTER_NODES_MAX];
+    struct cb_list dumps;
+    struct cb_list gets;
+    struct replica_mark loaded_snapshot; /* while libraft sends what snapshot_get loaded (g6) */
+};
+
+/* Every call into libraft lies between these two; leaving the outermost tells the owner what has
+ * changed, at a moment when libraft may be called again. */
+void replica_enter(struct replica *r);
+void replica_leave(struct replica *r);
+_Noreturn void replica_die(struct replica *r, const char *fmt, ...) CB_PRINTF(2, 3);
+struct replica *replica_of_io(const struct raft_io *io);
+uint64_t replica_now_ms(struct replica *r);
+/* The term of the entry at `index` as libraft has it in memory, 0 when it has none. */
+uint64_t replica_trail_term(const struct raft *raft, uint64_t index);
+/* The id's address in the group's present configuration, else in the configured list, else NULL. */
+const char *replica_address_of(const struct replica *r, uint64_t id);
+/* One voter per member; `out` is to be closed. */
+void replica_configuration(const struct replica_config *c, struct raft_configuration *out);
+
+/* replica_propose.c */
+int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result);
+void replica_release_requests(struct replica *r, bool all);
+
+/* replica_guard_recv.c: false means that the message was dropped and what it owned is freed. */
+CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
+
+/* replica_guard_send.c */
+int replica_io_send(struct raft_io *io, struct raft_io_send *req, const struct raft_message *message,
+                    raft_io_send_cb cb);
+
+/* replica_disk.c */
+int replica_io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
+                    struct raft_snapshot **snapshot, raft_index *start_index,
+                    struct raft_entry *entries[], size_t *n_entries);
+int replica_io_set_term(struct raft_io *io, raft_term term);
+int replica_io_set_vote(struct raft_io *io, raft_id id);
+int replica_io_append(struct raft_io *io, struct raft_io_append *req,
+                      const struct raft_entry entries[], unsigned n, raft_io_append_cb cb);
+int replica_io_truncate(struct raft_io *io, raft_index index);
+/* Holds the cut that comes with an installed snapshot: everything above `mark` goes. */
+void replica_disk_cut_for_install(struct replica *r, struct replica_mark mark);
+/* The installed snapshot at `mark` is on disk: the log begins after it. */
+void replica_disk_installed(struct replica *r, struct replica_mark mark);
+/* True when appends up to number `seq` are on disk. */
+bool replica_disk_done_up_to(const struct replica *r, uint64_t seq);
+void replica_disk_check(struct replica *r);
+void replica_disk_drop(struct replica *r);
+
+/* replica_snapshot.c */
+int replica_io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
+                            const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb);
+int replica_io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
+                            raft_io_snapshot_get_cb cb);
+int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs);
+int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf);
+/* Goes on with a snapshot that was held, when nothing holds it any more. */
+void replica_put_continue(struct replica *r);
+void replica_gets_drop(struct replica *r);
+
+/* replica_dump.c */
+/* Sends the owner's state in the place of the marker in `message`; calls `cb` once, perhaps now. */
+void replica_send_state(struct replica *r, struct raft_io_send *req,
+                        const struct raft_message *message, raft_io_send_cb cb);
+CB_MUST_USE bool replica_dump_is_sound(struct cb_span frame);
+/* Keeps the log while a member is sent the state. */
+void replica_pin_log(struct replica *r);
+void replica_dumps_drop(struct replica *r);
+
+#endif

@@ -1,0 +1,257 @@
+/* Snapshots are markers (design D7): what a snapshot holds on disk says only up to which index the
+ * owner's state goes; the state itself is the owner's. A marker is stored once that state is durable.
+ * To a member that is too far behind the state travels inside the InstallSnapshot message; there it
+ * is stored by the owner first, then the marker takes its place. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/cb_mem.h"
+#include "common/sys/cb_log.h"
+#include "node/replica/replica_frame.h"
+#include "node/replica/replica_internal.h"
+
+/* A snapshot file may be replaced while it is read; the next attempt reads the newer one. */
+#define GET_ATTEMPTS 5
+
+/* --- taking and storing --- */
+
+static void *make_marker(struct replica *r, uint64_t index)
+{
+    uint8_t *p = raft_malloc(REPLICA_MARKER_SIZE);
+    if (p == NULL) {
+        replica_die(r, "out of memory for a snapshot marker");
+    }
+    replica_marker_write(p, index);
+    return p;
+}
+
+int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+    struct replica *r = fsm->data;
+    *bufs = raft_malloc(sizeof **bufs);
+    if (*bufs == NULL) {
+        replica_die(r, "out of memory for a snapshot marker");
+    }
+    (*bufs)[0].base = make_marker(r, raft_last_applied(&r->raft));
+    (*bufs)[0].len = REPLICA_MARKER_SIZE;
+    *n_bufs = 1;
+    return 0;
+}
+
+static void on_put_done(struct raft_io_snapshot_put *put, int status)
+{
+    struct replica *r = put->data;
+    if (status != 0) {
+        replica_die(r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
+                    r->raft_io->errmsg, raft_strerror(status));
+    }
+    struct replica_put done = r->put;
+    r->put.active = false;
+    if (done.install) {
+        r->counters.installs++;
+        replica_disk_installed(r, done.mark);
+    } else {
+        r->counters.snapshots++;
+    }
+    replica_enter(r);
+    done.cb(done.req, 0);
+    replica_leave(r);
+}
+
+/* g7: libraft's files may name entries that are not on disk yet. */
+static bool appends_are_done(struct replica *r)
+{
+    if (replica_disk_done_up_to(r, r->put.after_append)) {
+        return true;
+    }
+    if (!r->put.held_for_appends) {
+        r->put.held_for_appends = true;
+        r->counters.g7_put_held_for_appends++;
+    }
+    return false;
+}
+
+void replica_put_continue(struct replica *r)
+{
+    struct replica_put *p = &r->put;
+    if (!p->active || p->submitted) {
+        return;
+    }
+    bool ready = p->install ? p->state_ready && !p->cut_held
+                            : appends_are_done(r) && r->durable >= p->mark.index;
+    if (!ready) {
+        return;
+    }
+    p->submitted = true;
+    p->put.data = r;
+    int rv = r->io.snapshot_put(r->raft_io, p->trailing, &p->put, p->snapshot, on_put_done);
+    if (rv != 0) {
+        replica_die(r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
+                    r->raft_io->errmsg, raft_strerror(rv));
+    }
+}
+
+static void start_install(struct replica *r)
+{
+    const struct raft_buffer *buf = &r->put.snapshot->bufs[0];
+    uint64_t index;
+    struct cb_span bytes;
+    bool sound = replica_dump_read(cb_span(buf->base, buf->len), &index, &bytes);
+    CB_ASSERT(sound); /* guard_install has seen it */
+    cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index, bytes.len);
+    replica_disk_cut_for_install(r, r->put.mark);
+    r->events.install_state(r->events.data, r->put.mark, bytes);
+}
+
+int replica_io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
+                            const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb)
+{
+    struct replica *r = replica_of_io(io);
+    CB_ASSERT(!r->put.active);
+    r->put = (struct replica_put){
+        .active = true,
+        .install = trailing == 0,
+        .trailing = trailing,
+        .mark = {.index = snapshot->index, .term = snapshot->term},
+        .after_append = r->append_seq,
+        .req = req,
+        .snapshot = snapshot,
+        .cb = cb,
+    };
+    if (r->put.install) {
+        start_install(r);
+        return 0;
+    }
+    if (r->durable < snapshot->index) {
+        r->counters.puts_held_for_store++;
+        r->events.want_durable(r->events.data, snapshot->index);
+    }
+    replica_put_continue(r);
+    return 0;
+}
+
+void replica_durable(struct replica *r, uint64_t index)
+{
+    if (index > r->durable) {
+        r->durable = index;
+        replica_put_continue(r);
+    }
+}
+
+void replica_install_done(struct replica *r, struct replica_mark applied)
+{
+    struct replica_put *p = &r->put;
+    CB_ASSERT(p->active && p->install && !p->state_ready);
+    CB_ASSERT(applied.index >= p->mark.index);
+    r->install_applied = applied;
+    /* libraft keeps this buffer and hands it to replica_fsm_restore. */
+    struct raft_buffer *buf = &p->snapshot->bufs[0];
+    raft_free(buf->base);
+    buf->base = make_marker(r, p->mark.index);
+    buf->len = REPLICA_MARKER_SIZE;
+    p->state_ready = true;
+    replica_put_continue(r);
+}
+
+static int restore_at_start(struct replica *r, uint64_t index)
+{
+    if (r->applied.index < index) {
+        snprintf(r->message, sizeof r->message,
+                 "the stored state ends at entry %" PRIu64 ", but the raft log begins after %" PRIu64
+                 ": what lies between is lost here; add this node again under a new id with an empty "
+                 "directory",
+                 r->applied.index, index);
+        r->refusal = REPLICA_STATE_BEHIND;
+        return RAFT_CORRUPT;
+    }
+    return 0;
+}
+
+int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+    struct replica *r = fsm->data;
+    uint64_t index;
+    if (!replica_marker_read(cb_span(buf->base, buf->len), &index)) {
+        snprintf(r->message, sizeof r->message,
+                 "the raft snapshot has a wrong checksum: the disk is damaged; add this node again "
+                 "under a new id with an empty directory");
+        r->refusal = REPLICA_LOG_UNREADABLE;
+        return RAFT_CORRUPT;
+    }
+    if (!r->started) {
+        if (restore_at_start(r, index) != 0) {
+            return RAFT_CORRUPT;
+        }
+    } else {
+        r->applied = r->install_applied;
+        r->durable = r->install_applied.index;
+        r->events.installed(r->events.data, (struct replica_mark){index, r->put.mark.term});
+    }
+    r->delivered = index;
+    raft_free(buf->base); /* ours on success */
+    return 0;
+}
+
+/* --- loading for a member --- */
+
+struct get {
+    struct cb_list link; /* in r->gets */
+    struct raft_io_snapshot_get get; /* ours */
+    struct replica *r;
+    struct raft_io_snapshot_get *req;
+    raft_io_snapshot_get_cb cb;
+    unsigned attempts;
+};
+
+static void on_got(struct raft_io_snapshot_get *get, struct raft_snapshot *snapshot, int status);
+
+/* libraft frees what it never set when this fails: it does not fail. */
+static void get_start(struct get *g)
+{
+    struct replica *r = g->r;
+    int rv = ++g->attempts > GET_ATTEMPTS ? RAFT_IOERR
+                                          : r->io.snapshot_get(r->raft_io, &g->get, on_got);
+    if (rv != 0) {
+        replica_die(r, "loading the raft snapshot failed: %s (%s); check the disk, then restart this "
+                       "node", r->raft_io->errmsg, raft_strerror(rv));
+    }
+}
+
+static void on_got(struct raft_io_snapshot_get *get, struct raft_snapshot *snapshot, int status)
+{
+    struct get *g = get->data;
+    struct replica *r = g->r;
+    if (status != 0) {
+        get_start(g);
+        return;
+    }
+    r->loaded_snapshot = (struct replica_mark){snapshot->index, snapshot->term};
+    replica_enter(r);
+    g->cb(g->req, snapshot, 0); /* calls send with the message at once */
+    replica_leave(r);
+    r->loaded_snapshot = (struct replica_mark){0};
+    cb_list_remove(&g->link);
+    cb_free(g);
+}
+
+int replica_io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
+                            raft_io_snapshot_get_cb cb)
+{
+    struct replica *r = replica_of_io(io);
+    struct get *g = cb_calloc(1, sizeof *g);
+    g->r = r;
+    g->req = req;
+    g->cb = cb;
+    g->get.data = g;
+    cb_list_push_back(&r->gets, &g->link);
+    get_start(g);
+    return 0;
+}
+
+void replica_gets_drop(struct replica *r)
+{
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->gets) {
+        cb_list_remove(l);
+        cb_free(CB_CONTAINER(l, struct get, link));
+    }
+}

@@ -1,0 +1,350 @@
+#include "node/replica/replica_uv.h"
+
+#include <raft.h>
+#include <raft/uv.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "common/base/cb_list.h"
+#include "common/base/cb_mem.h"
+#include "common/sys/cb_log.h"
+#include "node/replica/replica_internal.h"
+
+#define CONNECT_RETRY_MS 100
+#define KEEPALIVE_S 5
+/* A peer that takes nothing for this long is gone: else its messages queue until TCP gives up. */
+#define TCP_USER_TIMEOUT_MS 5000
+/* libraft's retry of a failed write corrupts memory; the watchdog must come first. */
+#define DISK_RETRY_AFTER_WATCHDOG_MS 5000
+/* libraft counts the room of its two prepared files in KiB, in 16 bits. */
+#define SEGMENT_SIZE_MAX (16 * CB_MIB)
+
+struct replica_uv {
+    struct uv_loop_s *loop;
+    struct replica *r;
+    struct raft_io io;
+    struct raft_uv_transport transport;
+    /* The transport's own functions, around which ours lie. */
+    int (*tcp_connect)(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
+                       const char *address, raft_uv_connect_cb cb);
+    int (*tcp_listen)(struct raft_uv_transport *t, raft_uv_accept_cb cb);
+    raft_uv_accept_cb accept;
+    uv_check_t check;
+    int lock_fd;
+    char dir[PATH_MAX];
+};
+
+/* --- directories --- */
+
+static void join(char out[static PATH_MAX], const char *dir, const char *name)
+{
+    int n = snprintf(out, PATH_MAX, "%s/%s", dir, name);
+    if (n < 0 || n >= PATH_MAX) {
+        cb_die("the path %s/%s is too long", dir, name);
+    }
+}
+
+/* Calls `fn` for each file of `path`; false when there is no such directory. */
+static bool for_each_file(const char *path, void (*fn)(const char *path, const char *name, void *ctx),
+                          void *ctx)
+{
+    DIR *d = opendir(path);
+    if (d == NULL) {
+        if (errno == ENOENT) {
+            return false;
+        }
+        cb_die("cannot read the directory %s: %s", path, strerror(errno));
+    }
+    const struct dirent *e;
+    while ((e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            fn(path, e->d_name, ctx);
+        }
+    }
+    closedir(d);
+    return true;
+}
+
+static void count_file(const char *path, const char *name, void *ctx)
+{
+    (void)path;
+    (void)name;
+    (*(size_t *)ctx)++;
+}
+
+static void remove_file(const char *path, const char *name, void *ctx)
+{
+    (void)ctx;
+    char file[PATH_MAX];
+    join(file, path, name);
+    if (unlink(file) != 0) {
+        cb_die("cannot remove %s: %s", file, strerror(errno));
+    }
+}
+
+bool replica_uv_is_empty(const char *dir)
+{
+    char path[PATH_MAX];
+    join(path, dir, "raft");
+    size_t files = 0;
+    return !for_each_file(path, count_file, &files) || files == 0;
+}
+
+static void make_dir(const char *path)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        cb_die("cannot make the directory %s: %s", path, strerror(errno));
+    }
+}
+
+static void sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        cb_die("cannot sync the directory %s: %s", path, strerror(errno));
+    }
+    close(fd);
+}
+
+static int lock_dir(const char *dir)
+{
+    char path[PATH_MAX];
+    join(path, dir, "raft.lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        cb_die("cannot open %s: %s", path, strerror(errno));
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        cb_die("the directory %s is in use by another process (%s: %s); stop that one first", dir,
+               path, strerror(errno));
+    }
+    return fd;
+}
+
+static uint64_t free_bytes(void *data)
+{
+    const struct replica_uv *u = data;
+    struct statvfs s;
+    if (statvfs(u->dir, &s) != 0) {
+        return UINT64_MAX; /* a disk that does not answer is broken, not full */
+    }
+    return (uint64_t)s.f_bavail * s.f_frsize;
+}
+
+/* --- sockets --- */
+
+struct connect {
+    struct raft_uv_connect inner;
+    struct raft_uv_connect *req;
+    raft_uv_connect_cb cb;
+};
+
+static void tune(struct uv_stream_s *stream)
+{
+    uv_tcp_t *tcp = (uv_tcp_t *)(void *)stream;
+    uv_os_fd_t fd;
+    unsigned timeout_ms = TCP_USER_TIMEOUT_MS;
+    /* Without these it is slower to notice a dead peer, and still right. */
+    if (uv_tcp_nodelay(tcp, 1) != 0 || uv_tcp_keepalive(tcp, 1, KEEPALIVE_S) != 0 ||
+        uv_fileno((const uv_handle_t *)(void *)stream, &fd) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms) != 0) {
+        cb_log(CB_LOG_WARN, "raft.socket", "err=\"%s\"", strerror(errno));
+    }
+}
+
+static void on_connected(struct raft_uv_connect *inner, struct uv_stream_s *stream, int status)
+{
+    struct connect *c = inner->data;
+    if (status == 0) {
+        tune(stream);
+    }
+    c->cb(c->req, stream, status);
+    cb_free(c);
+}
+
+static int transport_connect(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
+                             const char *address, raft_uv_connect_cb cb)
+{
+    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
+    struct connect *c = cb_calloc(1, sizeof *c);
+    c->inner.data = c;
+    c->req = req;
+    c->cb = cb;
+    int rv = u->tcp_connect(t, &c->inner, id, address, on_connected);
+    if (rv != 0) {
+        cb_free(c);
+    }
+    return rv;
+}
+
+static void free_stream(uv_handle_t *handle)
+{
+    raft_free(handle);
+}
+
+static void on_accepted(struct raft_uv_transport *t, raft_id id, const char *address,
+                        struct uv_stream_s *stream)
+{
+    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
+    if (!replica_is_member(u->r, id)) {
+        cb_log(CB_LOG_WARN, "raft.stranger", "id=%llu", id);
+        uv_close((uv_handle_t *)(void *)stream, free_stream);
+        return;
+    }
+    tune(stream);
+    u->accept(t, id, address, stream);
+}
+
+static int transport_listen(struct raft_uv_transport *t, raft_uv_accept_cb cb)
+{
+    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
+    u->accept = cb;
+    return u->tcp_listen(t, on_accepted);
+}
+
+static void init_transport(struct replica_uv *u, const char *listen)
+{
+    u->transport.version = 1;
+    int rv = raft_uv_tcp_init(&u->transport, u->loop);
+    if (rv != 0) {
+        cb_die("cannot set up the raft transport: %s", raft_strerror(rv));
+    }
+    if (listen != NULL && raft_uv_tcp_set_bind_address(&u->transport, listen) != 0) {
+        cb_die("the raft listen address \"%s\" is not of the form a.b.c.d:port", listen);
+    }
+    u->tcp_connect = u->transport.connect;
+    u->tcp_listen = u->transport.listen;
+    u->transport.connect = transport_connect;
+    u->transport.listen = transport_listen;
+}
+
+/* --- open and start --- */
+
+static void init_io(struct replica_uv *u, const struct replica_uv_config *uv,
+                    const struct replica_config *config)
+{
+    char path[PATH_MAX];
+    join(path, u->dir, "raft");
+    make_dir(path);
+    int rv = raft_uv_init(&u->io, u->loop, path, &u->transport);
+    if (rv != 0) {
+        cb_die("cannot use %s for the raft log: %s (%s)", path, u->io.errmsg, raft_strerror(rv));
+    }
+    size_t segment = uv->segment_size == 0 ? CB_RAFT_SEGMENT_SIZE : uv->segment_size;
+    CB_ASSERT(segment <= SEGMENT_SIZE_MAX);
+    raft_uv_set_segment_size(&u->io, segment);
+    raft_uv_set_connect_retry_delay(&u->io, CONNECT_RETRY_MS);
+    raft_uv_set_disk_retry(&u->io, config->disk_timeout_ms + DISK_RETRY_AFTER_WATCHDOG_MS);
+    raft_uv_set_auto_recovery(&u->io, false); /* it would drop acknowledged entries */
+    raft_uv_set_tracer(&u->io, NULL);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct replica_uv *u = check->data;
+    replica_turn(u->r);
+}
+
+struct replica_uv *replica_uv_open(struct uv_loop_s *loop, const struct replica_uv_config *uv,
+                                   const struct replica_config *config,
+                                   const struct replica_events *events)
+{
+    /* The simulation alone may go lower, to find out what that breaks (design D7). */
+    CB_ASSERT(config->snapshot_threshold >= CB_RAFT_SNAPSHOT_THRESHOLD);
+    CB_ASSERT(config->snapshot_trailing >= CB_RAFT_SNAPSHOT_TRAILING);
+    CB_ASSERT(config->snapshot_trailing > 4 * config->inflight_max);
+    struct replica_uv *u = cb_calloc(1, sizeof *u);
+    u->loop = loop;
+    u->lock_fd = lock_dir(uv->dir);
+    snprintf(u->dir, sizeof u->dir, "%s", uv->dir);
+    init_transport(u, uv->listen);
+    init_io(u, uv, config);
+    struct replica_env env = {.data = u, .free_bytes = free_bytes};
+    u->r = replica_create(config, events, &env, &u->io);
+    return u;
+}
+
+struct replica *replica_uv_replica(struct replica_uv *u)
+{
+    return u->r;
+}
+
+enum replica_start_result replica_uv_start(struct replica_uv *u)
+{
+    /* libuv runs check handles last started first: ours has to run after raft_uv's. */
+    int rv = uv_check_init(u->loop, &u->check);
+    CB_ASSERT(rv == 0);
+    u->check.data = u;
+    rv = uv_check_start(&u->check, on_check);
+    CB_ASSERT(rv == 0);
+    return replica_start(u->r);
+}
+
+/* --- the first start of a cluster --- */
+
+struct bootstrap {
+    uv_loop_t loop;
+    struct raft_io io;
+    struct raft_uv_transport transport;
+    struct raft_fsm fsm;
+    struct raft raft;
+};
+
+static void bootstrap_in(const char *path, const struct replica_config *config)
+{
+    struct bootstrap *b = cb_calloc(1, sizeof *b);
+    const struct replica_member *self = &config->members[config->self];
+    struct raft_configuration conf;
+    replica_configuration(config, &conf);
+    b->transport.version = 1;
+    b->fsm.version = 1;
+    int rv = uv_loop_init(&b->loop);
+    CB_ASSERT(rv == 0);
+    rv = raft_uv_tcp_init(&b->transport, &b->loop);
+    rv = rv != 0 ? rv : raft_uv_init(&b->io, &b->loop, path, &b->transport);
+    rv = rv != 0 ? rv : raft_init(&b->raft, &b->io, &b->fsm, self->id, self->address);
+    b->raft.tracer = NULL;
+    rv = rv != 0 ? rv : raft_bootstrap(&b->raft, &conf);
+    if (rv != 0) {
+        cb_die("cannot write the first configuration below %s: %s (%s)", path, b->io.errmsg,
+               raft_strerror(rv));
+    }
+    raft_configuration_close(&conf);
+    raft_close(&b->raft, NULL);
+    uv_run(&b->loop, UV_RUN_DEFAULT);
+    raft_uv_close(&b->io);
+    raft_uv_tcp_close(&b->transport);
+    rv = uv_loop_close(&b->loop);
+    CB_ASSERT(rv == 0);
+    cb_free(b);
+}
+
+void replica_uv_bootstrap(const char *dir, const struct replica_config *config)
+{
+    CB_ASSERT(replica_uv_is_empty(dir));
+    int lock = lock_dir(dir);
+    char made[PATH_MAX];
+    char path[PATH_MAX];
+    join(made, dir, "raft.new");
+    join(path, dir, "raft");
+    make_dir(made);
+    for_each_file(made, remove_file, NULL); /* of an attempt that was cut off */
+    bootstrap_in(made, config);
+    sync_dir(made);
+    if (rename(made, path) != 0) {
+        cb_die("cannot rename %s to %s: %s", made, path, strerror(errno));
+    }
+    sync_dir(dir);
+    close(lock);
+}
