@@ -81,6 +81,12 @@ def in_tree(name):
     return re.sub(r"^(src|tests)/", "", name)
 
 
+def is_public(name, text):
+    """Declares a function for other folders. What has only types or inline helpers owns nothing."""
+    return (name.startswith("src/") and not name.endswith("_internal.h")
+            and re.search(r"^(?!static|typedef|#)[a-z][\w \*]*\([^;{]*\);", text, re.M))
+
+
 def check_header(name, text):
     found = []
     guard = re.sub(r"\W", "_", in_tree(name)).upper()
@@ -90,10 +96,8 @@ def check_header(name, text):
     opening = re.match(r"/\*(.*?)\*/", text, re.S)
     if not opening:
         found.append(f"{name}: does not open with a comment that says what it is for")
-    elif name.startswith("src/") and not re.search(r"\b(Owns|Threads?|Pure)\b[^\n]*:", opening[1]):
-        # Where it keeps nothing there is nothing to own: then it declares no function that could.
-        if re.search(r"^(?!static|typedef|#)[a-z][\w \*]*\([^;{]*\);", text, re.M):
-            found.append(f"{name}: the opening comment says neither 'Owns:' nor 'Threads:'")
+    elif is_public(name, text) and not re.search(r"\b(Owns|Threads?):", opening[1]):
+        found.append(f"{name}: the opening comment says neither 'Owns:' nor 'Threads:'")
     return found
 
 

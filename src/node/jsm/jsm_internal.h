@@ -22,6 +22,7 @@
 /* uthash ends the process by itself when memory runs out; ours says why. */
 #define uthash_malloc(size) cb_malloc(size)
 #define uthash_free(ptr, size) cb_free(ptr)
+#define uthash_fatal(msg) CB_UNREACHABLE(msg) /* cb_malloc does not return NULL */
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)cb_hash(keyptr, keylen))
 #include <uthash.h>
 
