@@ -1,22 +1,20 @@
 /* Proves that it does not matter where the bytes of a connection are cut, that a body costs memory
  * only as it comes, that one over the limit costs none, and that its caller owns it. */
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "common/base/cb_mem.h"
 #include "common/base/cb_rng.h"
 #include "proxy/protocol/bs_parse.h"
+#include "support/seed.h"
 #include "unit/proxy/protocol/parse_cases.h"
 #include "unit/proxy/protocol/transcript.h"
 
-static uint64_t seed = 1;
+static uint64_t seed;
 
 /* A copy of just these bytes, so that a sanitizer sees a read behind them. */
 static void feed_copy(struct cb_buf *out, struct bs_parser *p, struct cb_span piece)
@@ -214,9 +212,7 @@ static void stops_behind_each_outcome(void **state)
 
 int main(int argc, char **argv)
 {
-    const char *text = argc > 1 ? argv[1] : getenv("SEED");
-    seed = text != NULL ? strtoull(text, NULL, 0) : seed;
-    printf("SEED=%" PRIu64 "\n", seed);
+    seed = seed_of_test(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_at_each_byte),
         cmocka_unit_test(byte_by_byte),
