@@ -1,0 +1,282 @@
+#include "model/lockstep_compare.h"
+
+#include "common/base/cb_assert.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct diff {
+    char *why;
+    char what[LOCKSTEP_WHY_MAX / 2]; /* what is being compared */
+};
+
+static void about(struct diff *d, const char *fmt, ...) CB_PRINTF(2, 3);
+
+static void about(struct diff *d, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(d->what, sizeof d->what, fmt, ap);
+    va_end(ap);
+}
+
+static bool same(struct diff *d, const char *field, uint64_t model, uint64_t machine)
+{
+    if (model != machine) {
+        (void)snprintf(d->why, LOCKSTEP_WHY_MAX, "%s: %s: model %" PRIu64 ", machine %" PRIu64,
+                       d->what, field, model, machine);
+    }
+    return model == machine;
+}
+
+static bool
+same_span(struct diff *d, const char *field, struct cb_span model, struct cb_span machine)
+{
+    bool equal = cb_span_eq(model, machine);
+    if (!equal) {
+        (void)snprintf(d->why, LOCKSTEP_WHY_MAX, "%s: %s: model '%.*s', machine '%.*s'", d->what,
+                       field, (int)(model.len % 100), (const char *)model.ptr,
+                       (int)(machine.len % 100), (const char *)machine.ptr);
+    }
+    return equal;
+}
+
+#define SAME(field) same(d, #field, (uint64_t)a->field, (uint64_t)b->field)
+#define SAME_SPAN(field) same_span(d, #field, a->field, b->field)
+
+static bool same_jobs(struct diff *d, const struct jsm_job_view *a, const struct jsm_job_view *b)
+{
+    return SAME(id) && SAME_SPAN(tube) && SAME(state) && SAME(pri) && SAME(delay) && SAME(ttr) &&
+           SAME(age_ns) && SAME(left_ns) && SAME(reserves) && SAME(timeouts) && SAME(releases) &&
+           SAME(buries) && SAME(kicks) && SAME_SPAN(body);
+}
+
+static bool same_tubes(struct diff *d, const struct jsm_tube_view *a, const struct jsm_tube_view *b)
+{
+    return SAME_SPAN(name) && SAME(urgent) && SAME(ready) && SAME(reserved) && SAME(delayed) &&
+           SAME(buried) && SAME(total_jobs) && SAME(cmd_delete) && SAME(cmd_pause_tube) &&
+           SAME(using) && SAME(watching) && SAME(waiting) && SAME(pause) && SAME(pause_left_ns);
+}
+
+static bool same_results(struct diff *d, const struct jsm_result *a, const struct jsm_result *b)
+{
+    return SAME(number) && SAME(request) && SAME(conn) && SAME(outcome) && SAME(id) &&
+           SAME(count) && SAME_SPAN(body);
+}
+
+static bool same_stats(struct diff *d, const struct model *m, const struct jsm *j)
+{
+    struct jsm_view va, vb;
+    const struct jsm_view *a = &va, *b = &vb;
+    model_read_stats(m, &va);
+    jsm_read_stats(j, &vb);
+    for (uint32_t i = 0; i < JSM_COUNTER_COUNT; i++) {
+        about(d, "stats, counter %u", i);
+        if (!SAME(counters[i])) {
+            return false;
+        }
+    }
+    about(d, "stats");
+    return SAME(urgent) && SAME(ready) && SAME(reserved) && SAME(delayed) && SAME(buried) &&
+           SAME(job_timeouts) && SAME(total_jobs) && SAME(tubes) && SAME(connections) &&
+           SAME(producers) && SAME(workers) && SAME(waiting) && SAME(total_connections);
+}
+
+static bool same_list(struct diff *d, const struct model *m, const struct jsm *j)
+{
+    about(d, "list of tubes");
+    if (!same(d, "count", m->n_tubes, jsm_read_tube_count(j))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < m->n_tubes; i++) {
+        struct jsm_tube_view a, b;
+        struct cb_span name = model_span(m->tubes[i]->name);
+        about(d, "list of tubes, place %u", i);
+        if (!same_span(d, "name", name, jsm_read_tube_name(j, i))) {
+            return false;
+        }
+        about(d, "tube %.*s", (int)name.len, (const char *)name.ptr);
+        model_view_tube(m, m->tubes[i], &a);
+        if (!same(d, "found", true, jsm_read_tube(j, name, &b)) || !same_tubes(d, &a, &b)) {
+            return false;
+        }
+    }
+    struct jsm_tube_view b;
+    about(d, "unknown tube");
+    return same(d, "found", false, jsm_read_tube(j, cb_span_str("nowhere"), &b));
+}
+
+static bool same_all_jobs(struct diff *d, const struct model *m, const struct jsm *j)
+{
+    struct jsm_job_view a, b;
+    uint64_t next = 0;
+    for (uint32_t i = 0; i <= m->n_jobs; i++) {
+        uint64_t id = i < m->n_jobs ? m->jobs[i]->id : m->last_id + 1;
+        about(d, "job %" PRIu64 " between the others", id - 1);
+        if (id - 1 > next && !same(d, "found", false, jsm_read_job(j, id - 1, &b))) {
+            return false;
+        }
+        next = id;
+        about(d, "job %" PRIu64, id);
+        if (!same(d, "found", i < m->n_jobs, jsm_read_job(j, id, &b))) {
+            return false;
+        }
+        if (i < m->n_jobs) {
+            model_view_job(m, m->jobs[i], &a);
+            if (!same_jobs(d, &a, &b)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool
+same_heads(struct diff *d, const struct model *m, const struct jsm *j, const struct model_conn *c)
+{
+    static const enum jsm_job_state states[] = {JSM_JOB_READY, JSM_JOB_DELAYED, JSM_JOB_BURIED};
+    for (int i = 0; i < 3; i++) {
+        struct jsm_job_view a, b;
+        const struct model_job *head = model_head(m, c->used, states[i]);
+        about(d, "conn %" PRIu64 ", head of state %d", c->number, (int)states[i]);
+        if (!same(d, "found", head != NULL,
+                  jsm_read_head(j, c->session->id, c->number, states[i], &b))) {
+            return false;
+        }
+        if (head != NULL) {
+            model_view_job(m, head, &a);
+            if (!same_jobs(d, &a, &b)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool
+same_conn(struct diff *d, const struct model *m, const struct jsm *j, const struct model_conn *c)
+{
+    uint64_t session = c->session->id;
+    struct cb_span used;
+    about(d, "session %" PRIu64 ", conn %" PRIu64, session, c->number);
+    if (!same(d, "found", true, jsm_read_used(j, session, c->number, &used)) ||
+        !same_span(d, "used", model_span(c->used->name), used) ||
+        !same(d, "watched", c->n_watched, jsm_read_watched_count(j, session, c->number))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < c->n_watched; i++) {
+        if (!same_span(d, "watched name", model_span(c->watched[i]->name),
+                       jsm_read_watched_name(j, session, c->number, i))) {
+            return false;
+        }
+    }
+    return same_heads(d, m, j, c);
+}
+
+static bool same_conns(struct diff *d, const struct model *m, const struct jsm *j)
+{
+    for (uint32_t i = 0; i < m->n_conns; i++) {
+        if (!same_conn(d, m, j, m->conns[i])) {
+            return false;
+        }
+    }
+    struct cb_span used;
+    about(d, "unknown conn");
+    return m->n_sessions == 0 ||
+           same(d, "found", false, jsm_read_used(j, m->sessions[0]->id, 1000000, &used));
+}
+
+/* Results do not change once made: unless asked for all, those at the ends are looked at. */
+static bool same_kept(struct diff *d,
+                      const struct model_session *s,
+                      const struct jsm_session *js,
+                      bool all_results)
+{
+    for (uint64_t n = s->acked; n <= s->last_result + 1; n++) {
+        if (!all_results && n > s->acked + 2 && n + 300 < s->last_result) {
+            n = s->last_result - 300;
+        }
+        struct jsm_result a, b;
+        bool kept = model_result(s, n, &a);
+        about(d, "session %" PRIu64 ", result %" PRIu64, s->id, n);
+        if (!same(d, "kept", kept, jsm_session_result(js, n, &b)) ||
+            (kept && !same_results(d, &a, &b))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_session(struct diff *d,
+                         const struct model_session *s,
+                         const struct jsm *j,
+                         const struct jsm_session *js,
+                         bool all_results)
+{
+    struct jsm_incarnation inc = jsm_session_incarnation(js);
+    about(d, "session %" PRIu64, s->id);
+    return same(d, "id", s->id, jsm_session_id(js)) &&
+           same(d, "get", true, jsm_session_get(j, s->id) == js) &&
+           same(d, "find", true, jsm_session_find(j, model_span(s->name)) == js) &&
+           same_span(d, "name", model_span(s->name), jsm_session_name(js)) &&
+           same_span(d, "address", model_span(s->address), jsm_session_address(js)) &&
+           same(d, "started", s->incarnation.started_ns, inc.started_ns) &&
+           same(d, "random", s->incarnation.random, inc.random) &&
+           same(d, "last request", s->last_request, jsm_session_last_request(js)) &&
+           same(d, "last result", s->last_result, jsm_session_last_result(js)) &&
+           same(d, "acked", s->acked, jsm_session_acked_result(js)) &&
+           same(d, "suspended", s->suspended, jsm_session_is_suspended(js)) &&
+           same_kept(d, s, js, all_results);
+}
+
+static bool
+same_sessions(struct diff *d, const struct model *m, const struct jsm *j, bool all_results)
+{
+    const struct jsm_session *js = NULL;
+    for (uint32_t i = 0; i < m->n_sessions; i++) {
+        js = jsm_session_next(j, js);
+        about(d, "sessions, place %u", i);
+        if (!same(d, "exists", true, js != NULL) ||
+            !same_session(d, m->sessions[i], j, js, all_results)) {
+            return false;
+        }
+    }
+    about(d, "sessions");
+    return same(d, "end", true, jsm_session_next(j, js) == NULL) &&
+           same(d, "unknown id", true, jsm_session_get(j, UINT64_MAX) == NULL) &&
+           same(d, "unknown name", true, jsm_session_find(j, cb_span_str("none")) == NULL);
+}
+
+bool lockstep_same_step(const struct model *m,
+                        const struct jsm *j,
+                        uint64_t index,
+                        char why[LOCKSTEP_WHY_MAX])
+{
+    struct diff diff = {.why = why}, *d = &diff;
+    uint32_t n;
+    const uint64_t *touched = jsm_touched_sessions(j, &n);
+    about(d, "step");
+    if (!same(d, "index", index, jsm_index(j)) || !same(d, "stamp", m->now, jsm_stamp_ns(j)) ||
+        !same(d, "next due", model_next_due_ns(m), jsm_next_due_ns(j)) ||
+        !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||
+        !same(d, "touched", m->n_touched, n)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!same(d, "touched session", m->touched[i], touched[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool lockstep_same_state(const struct model *m,
+                         const struct jsm *j,
+                         bool all_results,
+                         char why[LOCKSTEP_WHY_MAX])
+{
+    struct diff diff = {.why = why}, *d = &diff;
+    return same_sessions(d, m, j, all_results) && same_list(d, m, j) && same_all_jobs(d, m, j) &&
+           same_conns(d, m, j) && same_stats(d, m, j);
+}

@@ -1,0 +1,129 @@
+#include "support/jsm_store.h"
+
+#include "common/base/cb_hash.h"
+#include "common/base/cb_mem.h"
+
+static int compare(const struct jsm_store_record *r, struct cb_span key)
+{
+    size_t n = r->key_len < key.len ? r->key_len : key.len;
+    int c = n == 0 ? 0 : memcmp(r->key, key.ptr, n);
+    return c != 0 ? c : (r->key_len > key.len) - (r->key_len < key.len);
+}
+
+/* The first record that is not below `key`. */
+static uint32_t place(const struct jsm_store *s, struct cb_span key)
+{
+    uint32_t low = 0, high = s->n;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (compare(&s->records[mid], key) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static void roll(struct jsm_store *s, struct cb_span bytes)
+{
+    s->stream = cb_hash_seeded(bytes.ptr, bytes.len, s->stream ^ bytes.len);
+}
+
+static void put(void *data, struct cb_span key, struct cb_span value)
+{
+    struct jsm_store *s = data;
+    uint32_t i = place(s, key);
+    roll(s, key);
+    roll(s, value);
+    s->written += key.len + value.len;
+    if (i == s->n || compare(&s->records[i], key) != 0) {
+        if (s->n == s->cap) {
+            s->cap = s->cap == 0 ? 64 : 2 * s->cap;
+            s->records = cb_realloc(s->records, s->cap * sizeof *s->records);
+        }
+        memmove(&s->records[i + 1], &s->records[i], (s->n - i) * sizeof *s->records);
+        s->records[i] =
+            (struct jsm_store_record){.key = cb_memdup(key.ptr, key.len), .key_len = key.len};
+        s->n++;
+    } else {
+        struct cb_span old = cb_span(s->records[i].value, s->records[i].value_len);
+        s->idle += cb_span_eq(old, value);
+        cb_free(s->records[i].value);
+    }
+    s->records[i].value = cb_malloc(value.len + 1);
+    s->records[i].value_len = value.len;
+    if (value.len != 0) {
+        memcpy(s->records[i].value, value.ptr, value.len);
+    }
+}
+
+static void del(void *data, struct cb_span key)
+{
+    struct jsm_store *s = data;
+    uint32_t i = place(s, key);
+    roll(s, key);
+    if (i == s->n || compare(&s->records[i], key) != 0) {
+        s->idle++;
+        return;
+    }
+    cb_free(s->records[i].key);
+    cb_free(s->records[i].value);
+    s->n--;
+    memmove(&s->records[i], &s->records[i + 1], (s->n - i) * sizeof *s->records);
+}
+
+void jsm_store_drain(struct jsm_store *s, struct jsm *m)
+{
+    struct jsm_record_sink sink = {.data = s, .put = put, .del = del};
+    jsm_drain(m, &sink);
+}
+
+struct jsm *jsm_store_load(const struct jsm_store *s)
+{
+    struct jsm *m = jsm_create();
+    enum jsm_load_result r = JSM_LOAD_OK;
+    for (uint32_t i = 0; i < s->n && r == JSM_LOAD_OK; i++) {
+        r = jsm_load_record(m, cb_span(s->records[i].key, s->records[i].key_len),
+                            cb_span(s->records[i].value, s->records[i].value_len));
+    }
+    if (r == JSM_LOAD_OK) {
+        r = jsm_load_done(m);
+    }
+    if (r != JSM_LOAD_OK) {
+        jsm_destroy(m);
+        return NULL;
+    }
+    return m;
+}
+
+bool jsm_store_eq(const struct jsm_store *a, const struct jsm_store *b)
+{
+    for (uint32_t i = 0; i < a->n && i < b->n; i++) {
+        const struct jsm_store_record *x = &a->records[i], *y = &b->records[i];
+        if (compare(x, cb_span(y->key, y->key_len)) != 0 ||
+            !cb_span_eq(cb_span(x->value, x->value_len), cb_span(y->value, y->value_len))) {
+            return false;
+        }
+    }
+    return a->n == b->n;
+}
+
+void jsm_store_copy(struct jsm_store *to, const struct jsm_store *from)
+{
+    jsm_store_fini(to);
+    for (uint32_t i = 0; i < from->n; i++) {
+        const struct jsm_store_record *r = &from->records[i];
+        put(to, cb_span(r->key, r->key_len), cb_span(r->value, r->value_len));
+    }
+}
+
+void jsm_store_fini(struct jsm_store *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        cb_free(s->records[i].key);
+        cb_free(s->records[i].value);
+    }
+    cb_free(s->records);
+    *s = (struct jsm_store){0};
+}
