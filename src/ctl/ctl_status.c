@@ -1,0 +1,271 @@
+#include "ctl/ctl_status.h"
+
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "common/base/cb_mem.h"
+#include "common/rpc/rpc_client.h"
+#include "common/sys/cb_addr.h"
+#include "common/sys/cb_options.h"
+#include "common/wire/wire_cluster.h"
+#include "ctl/ctl_cluster.h"
+
+#define STATUS_PATH "/coolbeans.v1.Cluster/Status"
+
+/* ---- asking ---- */
+
+struct question {
+    struct ctl_status *status;
+    struct ctl_member *member;
+    struct rpc_client *client;
+    struct wire_status *reply; /* kept until all are there: replies tell of members that are down */
+    struct cb_buf bytes;       /* what `reply` borrows from */
+};
+
+static void copy_text(char *out, size_t cap, struct cb_span s)
+{
+    size_t n = s.len < cap ? s.len : cap - 1;
+    if (n > 0) {
+        memcpy(out, s.ptr, n);
+    }
+    out[n] = '\0';
+}
+
+static void take_reply(struct question *q)
+{
+    struct ctl_member *m = q->member;
+    const struct wire_status *r = q->reply;
+    m->alive = true;
+    m->id = r->id;
+    m->serving = r->serving;
+    m->term = r->term;
+    m->commit = r->commit;
+    m->applied = r->applied;
+    copy_text(m->name, sizeof(m->name), r->name);
+    copy_text(m->role, sizeof(m->role), r->role);
+    copy_text(m->version, sizeof(m->version), r->version);
+}
+
+static void closed(void *ctx)
+{
+    (void)ctx; /* nothing is left to free: the question lies on the asker's stack */
+}
+
+static void answered(void *ctx, const struct rpc_status *status, struct cb_span reply)
+{
+    struct question *q = ctx;
+    if (status->code == RPC_OK) {
+        cb_buf_append(&q->bytes, reply.ptr, reply.len);
+        if (wire_status_decode(q->reply, cb_buf_span(&q->bytes)) == WIRE_OK) {
+            take_reply(q);
+        } else {
+            wire_status_clear(q->reply);
+        }
+    }
+    rpc_client_close(q->client, closed, NULL);
+}
+
+static struct ctl_member *find(struct ctl_status *s, uint64_t id, struct cb_span grpc)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        struct ctl_member *m = &s->members[i];
+        if ((m->id != 0 && m->id == id) || cb_span_eq(cb_span_str(m->grpc), grpc)) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* Names, ids and roles that one node knows of all. */
+static void learn(struct ctl_status *s, const struct wire_status *r)
+{
+    for (uint32_t i = 0; i < r->n_members; i++) {
+        const struct wire_member *w = &r->members[i];
+        struct ctl_member *m = find(s, w->id, w->grpc);
+        if (m == NULL) {
+            if (s->n == CB_CLUSTER_NODES_MAX) {
+                continue;
+            }
+            m = &s->members[s->n++];
+            *m = (struct ctl_member){.alive = false};
+            copy_text(m->grpc, sizeof(m->grpc), w->grpc);
+        }
+        m->id = w->id;
+        m->voter = cb_span_eq(w->role, cb_span_str("voter"));
+        copy_text(m->name, sizeof(m->name), w->name);
+    }
+}
+
+void ctl_status_ask(struct ctl_status *s,
+                    const char *const *addresses,
+                    unsigned n,
+                    unsigned timeout_ms)
+{
+    memset(s, 0, sizeof(*s));
+    CB_ASSERT(n <= CB_CLUSTER_NODES_MAX);
+    uv_loop_t loop;
+    CB_ASSERT(uv_loop_init(&loop) == 0);
+    struct rpc *rpc = rpc_create(&loop);
+    struct question questions[CB_CLUSTER_NODES_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        struct ctl_member *m = &s->members[i];
+        (void)snprintf(m->grpc, sizeof(m->grpc), "%s", addresses[i]); /* checked by the caller */
+        questions[i] = (struct question){
+            .status = s,
+            .member = m,
+            .client = rpc_client_create(rpc, &(struct rpc_client_config){.target = addresses[i]}),
+            .reply = cb_calloc(1, sizeof(struct wire_status)),
+            .bytes = CB_BUF_NULL,
+        };
+        struct cb_buf request = CB_BUF_NULL;
+        (void)rpc_client_call(questions[i].client, STATUS_PATH, &request,
+                              (uint64_t)timeout_ms * CB_NS_PER_MS, answered, &questions[i]);
+    }
+    s->n = n;
+    rpc_close(rpc, closed, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT); /* until every call is answered and everything closed */
+    CB_ASSERT(uv_loop_close(&loop) == 0);
+    for (unsigned i = 0; i < n; i++) {
+        learn(s, questions[i].reply);
+        wire_status_fini(questions[i].reply);
+        cb_free(questions[i].reply);
+        cb_buf_fini(&questions[i].bytes);
+    }
+    ctl_status_conclude(s);
+}
+
+/* ---- the command ---- */
+
+struct status_options {
+    bool json;
+    const char *dir;
+    const char *nodes;
+};
+
+static const struct cb_option options[] = {
+    {.long_name = "json",
+     .kind = CB_OPTION_FLAG,
+     .offset = offsetof(struct status_options, json),
+     .help = "print JSON"},
+    {.long_name = "dir",
+     .kind = CB_OPTION_STRING,
+     .arg = "DIR",
+     .offset = offsetof(struct status_options, dir),
+     .help = "ask the cluster that 'coolbeans dev' keeps in DIR (default: its default)"},
+    {.long_name = "nodes",
+     .kind = CB_OPTION_STRING,
+     .arg = "HOST:PORT,...",
+     .offset = offsetof(struct status_options, nodes),
+     .help = "ask the nodes at these gRPC addresses; one that is up tells of the others"},
+    {.short_name = 'h', .long_name = "help", .kind = CB_OPTION_HELP, .help = "show this help"},
+};
+
+static const struct cb_options spec = {
+    .program = "coolbeans status",
+    .summary =
+        "Shows each member of a cluster, the dead ones included, and what it still survives.\n"
+        "Exit status: 0 when a leader serves, 3 when none does.",
+    .options = options,
+    .count = sizeof(options) / sizeof(options[0]),
+};
+
+struct targets {
+    char text[CB_CLUSTER_NODES_MAX][CB_ADDRESS_MAX];
+    const char *v[CB_CLUSTER_NODES_MAX];
+    unsigned n;
+};
+
+static bool add_target(struct targets *t, const char *text, size_t len, struct cb_buf *error)
+{
+    struct cb_addr a;
+    char *out = t->text[t->n];
+    if (t->n == CB_CLUSTER_NODES_MAX || len >= CB_ADDRESS_MAX) {
+        cb_buf_printf(error, "--nodes takes at most %d addresses HOST:PORT", CB_CLUSTER_NODES_MAX);
+        return false;
+    }
+    memcpy(out, text, len);
+    out[len] = '\0';
+    enum cb_addr_result r = cb_addr_parse(&a, out);
+    if (r != CB_ADDR_OK || a.port == 0) {
+        cb_buf_printf(error, "--nodes: '%s': %s", out,
+                      r != CB_ADDR_OK ? cb_addr_strerror(r) : "a port is needed");
+        return false;
+    }
+    t->v[t->n++] = out;
+    return true;
+}
+
+static bool targets_of_list(struct targets *t, const char *list, struct cb_buf *error)
+{
+    for (const char *p = list;; p++) {
+        size_t len = strcspn(p, ",");
+        if (!add_target(t, p, len, error)) {
+            return false;
+        }
+        p += len;
+        if (*p == '\0') {
+            return true;
+        }
+    }
+}
+
+static bool targets_of_dir(struct targets *t, const char *dir, struct cb_buf *error)
+{
+    struct ctl_cluster c;
+    if (!ctl_cluster_load(&c, dir, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < c.n_nodes; i++) {
+        if (!add_target(t, c.nodes[i].grpc, strlen(c.nodes[i].grpc), error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int show(const struct status_options *o, struct cb_buf *error)
+{
+    struct targets t = {.n = 0};
+    char dir[PATH_MAX];
+    ctl_default_dir(dir);
+    if (o->nodes != NULL && o->dir != NULL) {
+        cb_buf_append_str(error, "give --dir or --nodes, not both");
+        return 2;
+    }
+    if (o->nodes != NULL ? !targets_of_list(&t, o->nodes, error)
+                         : !targets_of_dir(&t, o->dir != NULL ? o->dir : dir, error)) {
+        return o->nodes != NULL ? 2 : 1;
+    }
+    struct ctl_status s;
+    ctl_status_ask(&s, t.v, t.n, CTL_STATUS_TIMEOUT_MS);
+    if (o->json) {
+        ctl_status_print_json(&s, stdout);
+    } else {
+        ctl_status_print_table(&s, stdout);
+    }
+    return s.leader[0] != '\0' ? 0 : 3;
+}
+
+int ctl_status_main(int argc, char **argv)
+{
+    struct status_options o = {0};
+    struct cb_buf text = CB_BUF_NULL;
+    int status = 0;
+    enum cb_options_result r = cb_options_parse(&spec, argc, argv, &o, NULL, &text);
+    if (r == CB_OPTIONS_OK) {
+        status = show(&o, &text);
+    } else if (r == CB_OPTIONS_ERROR) {
+        status = 2;
+    } else {
+        cb_options_help(&spec, &text);
+        fwrite(cb_buf_span(&text).ptr, 1, cb_buf_len(&text), stdout);
+        cb_buf_clear(&text);
+    }
+    if (cb_buf_len(&text) > 0) {
+        struct cb_span s = cb_buf_span(&text);
+        fprintf(stderr, "coolbeans status: %.*s\n", (int)s.len, (const char *)s.ptr);
+    }
+    cb_buf_fini(&text);
+    return status;
+}
