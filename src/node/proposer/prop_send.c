@@ -1,0 +1,109 @@
+/* What goes back on a stream: whatever there is to say, in one message, whenever the stream takes
+ * one (design D4). */
+#include "node/proposer/prop_internal.h"
+
+/* What a result takes besides its body, near enough. */
+#define RESULT_SIZE 32u
+
+static bool has_ready_read(const struct proposer *p, const struct proposer_stream *st)
+{
+    CB_LIST_FOREACH(it, &st->reads)
+    {
+        if (prop_read_is_ready(p, st, CB_CONTAINER(it, const struct prop_read, link))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_something(const struct proposer *p,
+                          const struct proposer_stream *st,
+                          const struct jsm_session *from)
+{
+    return st->seq != st->seq_confirmed || st->attached_is_due || st->expect != 0 ||
+           st->cursor < jsm_session_last_result(from) ||
+           st->told_request != jsm_session_last_request(from) || has_ready_read(p, st);
+}
+
+static void
+add_results(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
+{
+    size_t size = 0;
+    uint64_t last = jsm_session_last_result(from);
+    while (st->cursor < last && size < CB_STREAM_MESSAGE_SOFT) {
+        struct jsm_result r;
+        st->cursor++;
+        if (!jsm_session_result(from, st->cursor, &r)) {
+            continue; /* acknowledged meanwhile */
+        }
+        *wire_to_proxy_add_result(&p->message) = (struct wire_result){
+            .number = r.number,
+            .request = r.request,
+            .conn = r.conn,
+            .outcome = (uint32_t)r.outcome,
+            .count = r.count,
+            .id = r.id,
+            .body = r.body,
+        };
+        size += RESULT_SIZE + r.body.len;
+        p->counters.results_sent++;
+    }
+}
+
+static void add_reads(struct proposer *p, struct proposer_stream *st)
+{
+    size_t size = 0;
+    CB_LIST_FOREACH_SAFE(it, tmp, &st->reads)
+    {
+        struct prop_read *r = CB_CONTAINER(it, struct prop_read, link);
+        if (size >= CB_STREAM_MESSAGE_SOFT || !prop_read_has_room(p, st, r)) {
+            break;
+        }
+        if (prop_read_is_ready(p, st, r)) {
+            size += prop_read_answer(p, st, r);
+            prop_stream_drop_read(st, r);
+        }
+    }
+}
+
+static void fill(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
+{
+    struct wire_to_proxy *m = &p->message;
+    wire_to_proxy_clear(m);
+    p->n_tubes = 0;
+    m->confirmed_seq = st->seq;
+    m->applied_request = jsm_session_last_request(from);
+    m->expect = st->expect;
+    if (st->attached_is_due) {
+        m->has_attached = true;
+        m->attached = (struct wire_attached){
+            .session = st->session->id,
+            .last_request = jsm_session_last_request(from),
+            .last_result = jsm_session_last_result(from),
+            .session_timeout_ms = (uint32_t)(p->config.session_timeout_ns / CB_NS_PER_MS),
+            .node = p->config.self,
+            .term = p->term,
+        };
+    }
+    add_results(p, st, from);
+    add_reads(p, st);
+    st->seq_confirmed = st->seq;
+    st->told_request = m->applied_request;
+    st->expect = 0;
+    st->attached_is_due = false;
+}
+
+void prop_send_pump(struct proposer *p, struct proposer_stream *st)
+{
+    if (st->state != PROP_STREAM_ATTACHED || !p->env.can_send(p->env.data, st->owner)) {
+        return;
+    }
+    const struct jsm_session *from = jsm_session_get(p->machine, st->session->id);
+    if (from == NULL || !has_something(p, st, from)) {
+        return;
+    }
+    fill(p, st, from);
+    p->counters.messages_sent++;
+    p->env.send(p->env.data, st->owner, &p->message);
+    prop_stream_pace(p, st);
+}
