@@ -29,7 +29,7 @@ static inline size_t cb_buf_len(const struct cb_buf *b)
 static inline struct cb_span cb_buf_span(const struct cb_buf *b)
 {
     if (b->start == b->end) {
-        return CB_SPAN_NULL; /* an empty buffer may have no memory; arithmetic on NULL is undefined */
+        return CB_SPAN_NULL; /* there may be no memory, and NULL + 0 is undefined */
     }
     return (struct cb_span){b->base + b->start, b->end - b->start};
 }

@@ -1,6 +1,8 @@
 /* The grammar of tube names: A-Z a-z 0-9 - + / ; . $ _ ( ), 1 to CB_TUBE_NAME_MAX bytes, not
  * starting with '-' (beanstalkd, protocol.txt "Tube Names"). The proxy checks names when it parses
- * a line, the node when it decodes a request. Threads: any. */
+ * a line, the node when it decodes a request.
+ *
+ * Threads: any. */
 #ifndef CB_COMMON_BASE_CB_TUBE_NAME_H
 #define CB_COMMON_BASE_CB_TUBE_NAME_H
 

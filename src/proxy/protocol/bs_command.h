@@ -1,7 +1,8 @@
 /* One outcome of the parser: a command as the client wrote it, or what is wrong with it.
  *
  * Owns:    the body of a put, see below.
- * Threads: as its parser. */
+ * Threads: as its parser.
+ * Errors:  `error` is what the client did wrong. */
 #ifndef CB_PROXY_PROTOCOL_BS_COMMAND_H
 #define CB_PROXY_PROTOCOL_BS_COMMAND_H
 
@@ -16,8 +17,7 @@
  * - Every BS_PARSE_COMMAND counts for its op, whatever its answer will be (NOT_FOUND, NOT_IGNORED,
  *   TIMED_OUT, DRAINING...); but a put counts at its BS_PARSE_PUT_LINE and not again.
  * - A BS_PARSE_ERROR counts in two cases only: a put with four good numbers and bytes behind them;
- *   a pause-tube with a good number and a name of good letters that is too long or starts with '-'.
- */
+ *   a pause-tube with a good number and a name of good letters too long or starting with '-'. */
 struct bs_command {
     enum bs_op op; /* BS_OP_NONE: an error in a line without a known word */
     enum bs_op counted;

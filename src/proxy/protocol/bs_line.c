@@ -109,7 +109,7 @@ static bool read_tube_delay(struct rest *r, struct bs_command *c)
     struct cb_span all = cb_span(r->p, (size_t)(r->end - r->p));
     c->tube = cb_span(r->p, cb_tube_name_prefix(all));
     r->p += c->tube.len;
-    if (c->tube.len == 0 || !read_u32(r, &c->delay_s) || r->p != r->end) {
+    if (!read_u32(r, &c->delay_s) || r->p != r->end) {
         return false;
     }
     c->counted = BS_OP_PAUSE_TUBE;

@@ -2,8 +2,9 @@
  *
  * Owns:     nothing.
  * Threads:  any.
- * Source:   beanstalkd 1.13, prot.c dispatch_cmd; its laxness where it is lax
- * (reserve-with-timeout, kick, pause-tube, quit), since clients may live on it. */
+ * Errors:   what is wrong with the line is in the command.
+ * Source:   beanstalkd 1.13, prot.c dispatch_cmd. Where that is lax (reserve-with-timeout, kick,
+ *           pause-tube, quit) this is as lax, since clients may live on it. */
 #ifndef CB_PROXY_PROTOCOL_BS_LINE_H
 #define CB_PROXY_PROTOCOL_BS_LINE_H
 

@@ -4,9 +4,8 @@
  * Does not:  know of sockets, time, tubes or draining; answer anything.
  * Threads:   one per parser.
  * Errors:    what the client wrote wrong is an outcome with the reply that it gets.
- * Source:    beanstalkd 1.13, doc/protocol.txt and prot.c. Two differences, where beanstalkd loses
- *            replies: a line of 223 bytes and a line with a CR inside are BAD_FORMAT, each by
- * itself. */
+ * Source:    beanstalkd 1.13, doc/protocol.txt and prot.c. Two differences, where beanstalkd
+ *            loses replies: a line of 223 bytes and one with a CR inside are BAD_FORMAT. */
 #ifndef CB_PROXY_PROTOCOL_BS_PARSE_H
 #define CB_PROXY_PROTOCOL_BS_PARSE_H
 

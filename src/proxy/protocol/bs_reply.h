@@ -2,6 +2,7 @@
  *
  * Owns:     nothing.
  * Threads:  one per buffer.
+ * Errors:   none.
  * Source:   beanstalkd 1.13, doc/protocol.txt. */
 #ifndef CB_PROXY_PROTOCOL_BS_REPLY_H
 #define CB_PROXY_PROTOCOL_BS_REPLY_H

@@ -1,7 +1,8 @@
 /* The command words and reply words of the beanstalkd protocol, from the one list in bs_word.def.
  *
  * Owns:    the enumerations and the texts that belong to them.
- * Threads: any; all is constant. */
+ * Threads: any; all is constant.
+ * Errors:  none. */
 #ifndef CB_PROXY_PROTOCOL_BS_WORD_H
 #define CB_PROXY_PROTOCOL_BS_WORD_H
 

@@ -3,8 +3,10 @@
  * Owns:     nothing; strings and names are borrowed for the call.
  * Does not: read a clock or ask the system: every value is handed in.
  * Threads:  one per buffer.
- * Source:   beanstalkd 1.13, prot.c: keys, their order, and what is quoted (name, tube, version,
- * hostname, os, platform). Times are whole seconds, already rounded down by who knows the clock. */
+ * Errors:   none.
+ * Source:   beanstalkd 1.13, prot.c: the keys, their order, what is quoted and what is not.
+ *
+ * Times are whole seconds, rounded down by the caller, who knows the clock. */
 #ifndef CB_PROXY_PROTOCOL_BS_YAML_H
 #define CB_PROXY_PROTOCOL_BS_YAML_H
 

@@ -48,6 +48,20 @@ static void even_below_a_bound(void **state)
     }
 }
 
+/* 2^64 is no multiple of this bound: without rejection the lowest third would be half of all. */
+static void even_below_a_large_bound(void **state)
+{
+    (void)state;
+    const uint64_t third = UINT64_C(1) << 62;
+    struct cb_rng rng;
+    cb_rng_init(&rng, seed);
+    unsigned low = 0;
+    for (unsigned i = 0; i < 9000; i++) {
+        low += cb_rng_below(&rng, 3 * third) < third;
+    }
+    assert_in_range(low, 2700, 3300);
+}
+
 static void large_bounds(void **state)
 {
     (void)state;
@@ -83,6 +97,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_numbers),
         cmocka_unit_test(even_below_a_bound),
+        cmocka_unit_test(even_below_a_large_bound),
         cmocka_unit_test(large_bounds),
         cmocka_unit_test(chances),
     };

@@ -52,7 +52,8 @@ const struct parse_case parse_cases[] = {
     CASE(A200 A10 A10 "aaaa\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
     CASE("quit" A200 A10 A10 "\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
     CASE(A200 A200 A200 A200 A200 "\r\nlist-tubes\r\n", "BAD_FORMAT; list-tubes"),
-    CASE(A200 A200 A200 "\0" A200 "\r\n" A200 A200 "\r\nstats\r\n", "BAD_FORMAT; BAD_FORMAT; stats"),
+    CASE(A200 A200 A200 "\0" A200 "\r\n" A200 A200 "\r\nstats\r\n",
+         "BAD_FORMAT; BAD_FORMAT; stats"),
     CASE(A200 A200 "\nstats\r\nstats\r\n", "BAD_FORMAT; stats"),
 
     /* 3: beanstalkd loses the CRLF of a line of 223 or 447 bytes, and with it a reply. */
@@ -151,7 +152,8 @@ const struct parse_case parse_cases[] = {
     CASE("delete 18446744073709551615\r\n", "delete 18446744073709551615"),
     CASE("delete 18446744073709551616\r\n", "BAD_FORMAT"),
     CASE("delete 18446744073709551620\r\n", "BAD_FORMAT"),
-    CASE("delete 00000000000000000000000000000018446744073709551615\r\n", "delete 18446744073709551615"),
+    CASE("delete 00000000000000000000000000000018446744073709551615\r\n",
+         "delete 18446744073709551615"),
     CASE("delete 99999999999999999999999\r\n", "BAD_FORMAT"),
     CASE("bury 1 4294967295\r\n", "bury 1 4294967295"),
     CASE("bury 1 4294967296\r\n", "BAD_FORMAT"),

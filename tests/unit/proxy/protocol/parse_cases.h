@@ -1,7 +1,7 @@
 /* Inputs of one connection and what the parser must make of them, one row per case of the behaviour
  * that beanstalkd has. The rows were compared with a running beanstalkd 1.12; where it differs (a
- * number that reserve-with-timeout does not take, lines of 223 bytes, a CR inside a line), the row
- * says so. */
+ * number that reserve-with-timeout does not take, lines of 223 bytes, a CR inside a line), a
+ * comment says so. */
 #ifndef CB_UNIT_PROXY_PROTOCOL_PARSE_CASES_H
 #define CB_UNIT_PROXY_PROTOCOL_PARSE_CASES_H
 
