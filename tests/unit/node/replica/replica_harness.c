@@ -1,0 +1,332 @@
+#include "unit/node/replica/replica_harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/cb_hash.h"
+
+#define ELECTION_DEADLINE_MS 30000
+
+/* --- the toy owner --- */
+
+void member_store(struct member *m)
+{
+    m->stored = m->state;
+    m->stored_appended = replica_appended(m->r);
+    fake_node_enter(m->node);
+    replica_durable(m->r, m->stored.applied.index);
+    fake_node_leave(m->node);
+}
+
+static void on_apply(void *data, const struct replica_entry *e)
+{
+    struct member *m = data;
+    assert_true(e->index > m->state.applied.index);
+    assert_true(e->term >= m->state.applied.term);
+    m->state.applied = (struct replica_mark){e->index, e->term};
+    m->state.digest = cb_hash_seeded(e->bytes.ptr, e->bytes.len, m->state.digest);
+    m->state.count++;
+    m->live += e->live;
+    if (!m->hold_store) {
+        member_store(m);
+    }
+}
+
+static void on_role(void *data, const struct replica_view *view)
+{
+    struct member *m = data;
+    m->view = *view;
+    m->view_changes++;
+}
+
+static void on_turn(void *data)
+{
+    (void)data;
+}
+
+static void on_want_durable(void *data, uint64_t index)
+{
+    struct member *m = data;
+    m->wanted_durable = index;
+    if (!m->hold_store) {
+        member_store(m);
+    }
+}
+
+void member_lowered(struct member *m)
+{
+    m->stored_appended = m->lower_to;
+    fake_node_enter(m->node);
+    replica_lowered(m->r);
+    fake_node_leave(m->node);
+}
+
+static void on_lower_appended(void *data, struct replica_mark mark)
+{
+    struct member *m = data;
+    m->lower_to = mark;
+    m->lowerings++;
+    if (!m->hold_lower) {
+        member_lowered(m);
+    }
+}
+
+void member_dump(struct member *m)
+{
+    struct cb_buf b = CB_BUF_NULL;
+    replica_dump_begin(&b);
+    cb_buf_append(&b, &m->state, sizeof m->state);
+    replica_dump_seal(&b, m->state.applied.index);
+    struct replica_dump *dump = m->dump;
+    m->dump = NULL;
+    fake_node_enter(m->node);
+    replica_dump_done(m->r, dump, &b);
+    fake_node_leave(m->node);
+}
+
+static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *dump)
+{
+    struct member *m = data;
+    assert_true(m->state.applied.index >= at_least || m->hold_dump);
+    m->dump = dump;
+    if (!m->hold_dump) {
+        member_dump(m);
+    }
+}
+
+void member_install(struct member *m)
+{
+    m->install_pending = false;
+    m->stored = m->arriving;
+    m->stored_appended = replica_appended(m->r);
+    fake_node_enter(m->node);
+    replica_install_done(m->r, m->arriving.applied);
+    fake_node_leave(m->node);
+}
+
+static void on_install_state(void *data, struct replica_mark mark, struct cb_span bytes)
+{
+    struct member *m = data;
+    assert_int_equal(bytes.len, sizeof m->arriving);
+    memcpy(&m->arriving, bytes.ptr, bytes.len);
+    assert_true(m->arriving.applied.index >= mark.index);
+    m->install_pending = true;
+    if (!m->hold_install) {
+        member_install(m);
+    }
+}
+
+static void on_installed(void *data, struct replica_mark mark)
+{
+    struct member *m = data;
+    assert_true(m->arriving.applied.index >= mark.index);
+    m->state = m->arriving;
+    m->installed++;
+}
+
+static uint64_t on_free_bytes(void *data)
+{
+    struct member *m = data;
+    return m->free_bytes;
+}
+
+/* --- members --- */
+
+static void member_create(struct member *m)
+{
+    struct replica_config config = m->cluster->config;
+    config.self = m->at;
+    config.seed = (uint32_t)(1000 + m->at);
+    config.applied = m->stored.applied;
+    config.appended = m->stored_appended;
+    struct replica_events events = {
+        .data = m,
+        .apply = on_apply,
+        .role = on_role,
+        .turn = on_turn,
+        .want_durable = on_want_durable,
+        .lower_appended = on_lower_appended,
+        .dump_state = on_dump_state,
+        .install_state = on_install_state,
+        .installed = on_installed,
+    };
+    struct replica_env env = {.data = m, .free_bytes = on_free_bytes};
+    m->state = m->stored;
+    m->view = (struct replica_view){0};
+    m->live = 0;
+    m->dump = NULL;
+    m->r = replica_create(&config, &events, &env, fake_node_boot(m->node));
+}
+
+void member_bootstrap(struct member *m)
+{
+    member_create(m);
+    fake_node_enter(m->node);
+    assert_true(replica_bootstrap(m->r));
+    fake_node_leave(m->node);
+    member_crash(m);
+}
+
+enum replica_start_result member_boot(struct member *m)
+{
+    member_create(m);
+    fake_node_enter(m->node);
+    enum replica_start_result result = replica_start(m->r);
+    fake_node_leave(m->node);
+    return result;
+}
+
+void member_crash(struct member *m)
+{
+    replica_destroy(m->r);
+    m->r = NULL;
+    fake_node_crash(m->node);
+}
+
+struct replica_counters member_counters(struct member *m)
+{
+    struct replica_status s;
+    replica_status(m->r, &s);
+    return s.counters;
+}
+
+uint64_t member_commit_index(struct member *m)
+{
+    struct replica_status s;
+    replica_status(m->r, &s);
+    return s.commit_index;
+}
+
+enum replica_propose_result member_propose(struct member *m, const char *text)
+{
+    fake_node_enter(m->node);
+    enum replica_propose_result result = replica_propose(m->r, cb_span_str(text));
+    fake_node_leave(m->node);
+    return result;
+}
+
+/* --- clusters --- */
+
+void cluster_init_empty(struct cluster *c, uint64_t seed)
+{
+    memset(c, 0, sizeof *c);
+    c->world = fake_world_create(seed);
+    replica_config_default(&c->config);
+    c->config.members = c->members;
+    c->config.member_count = HARNESS_MEMBERS;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        struct member *m = &c->m[i];
+        m->cluster = c;
+        m->at = i;
+        m->node = fake_node_add(c->world, i + 1);
+        m->free_bytes = UINT64_MAX;
+        c->members[i].id = i + 1;
+        snprintf(c->members[i].name, sizeof c->members[i].name, "n%zu", i + 1);
+        memcpy(c->members[i].address, m->node->address, sizeof m->node->address);
+    }
+}
+
+void cluster_init(struct cluster *c, uint64_t seed)
+{
+    cluster_init_empty(c, seed);
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        member_bootstrap(&c->m[i]);
+        assert_int_equal(member_boot(&c->m[i]), REPLICA_STARTED);
+    }
+}
+
+void cluster_fini(struct cluster *c)
+{
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        if (c->m[i].r != NULL) {
+            member_crash(&c->m[i]);
+        }
+    }
+    fake_world_destroy(c->world);
+}
+
+static bool is_reachable(const struct member *m)
+{
+    return m->r != NULL && !m->node->cut_to[m->node->id];
+}
+
+static struct member *agreed_leader(struct cluster *c)
+{
+    struct member *leader = NULL;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        struct member *m = &c->m[i];
+        if (is_reachable(m) && m->view.role == REPLICA_LEADER) {
+            leader = m;
+        }
+    }
+    for (size_t i = 0; leader != NULL && i < HARNESS_MEMBERS; i++) {
+        struct member *m = &c->m[i];
+        if (is_reachable(m) &&
+            (m->view.leader_id != leader->node->id || m->view.term != leader->view.term)) {
+            return NULL;
+        }
+    }
+    return leader;
+}
+
+static bool has_leader(struct cluster *c)
+{
+    return agreed_leader(c) != NULL;
+}
+
+struct member *cluster_elect(struct cluster *c)
+{
+    cluster_run_until(c, ELECTION_DEADLINE_MS, has_leader);
+    return agreed_leader(c);
+}
+
+struct member *cluster_other(struct cluster *c, const struct member *m)
+{
+    return &c->m[(m->at + 1) % HARNESS_MEMBERS];
+}
+
+void cluster_run_until(struct cluster *c, uint64_t ms, bool (*cond)(struct cluster *c))
+{
+    uint64_t end = fake_now_ms(c->world) + ms;
+    while (!cond(c)) {
+        assert_true(fake_now_ms(c->world) < end);
+        assert_true(fake_world_step(c->world));
+    }
+}
+
+void cluster_write(struct cluster *c, struct member *leader, uint64_t count)
+{
+    uint64_t end = leader->state.count + count;
+    uint64_t deadline = fake_now_ms(c->world) + 1000 + 10 * count;
+    for (uint64_t sent = 0; leader->state.count < end;) {
+        char text[32];
+        snprintf(text, sizeof text, "entry %llu", (unsigned long long)c->proposed);
+        if (sent < count && member_propose(leader, text) == REPLICA_PROPOSED) {
+            sent++;
+            c->proposed++;
+            continue;
+        }
+        assert_true(fake_now_ms(c->world) < deadline);
+        assert_true(fake_world_step(c->world));
+    }
+}
+
+bool cluster_converged(struct cluster *c)
+{
+    const struct member *first = NULL;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        const struct member *m = &c->m[i];
+        if (!is_reachable(m)) {
+            continue;
+        }
+        first = first == NULL ? m : first;
+        if (m->state.digest != first->state.digest || m->state.count != c->proposed) {
+            return false;
+        }
+    }
+    return true;
+}

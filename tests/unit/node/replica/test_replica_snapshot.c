@@ -1,0 +1,263 @@
+/* Proves that a snapshot is a marker that waits for the owner's store, that a member which is too far
+ * behind gets the state, once, and survives a crash at any point of it, and that a store which ends
+ * before the log begins is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "unit/node/replica/replica_harness.h"
+
+#define THRESHOLD 64
+#define TRAILING 128
+#define FAR 400 /* entries after which a member that was away needs the state */
+
+static struct cluster c;
+static struct member *leader;
+static struct member *away;
+
+static void converge(void)
+{
+    cluster_run_until(&c, 60000, cluster_converged);
+}
+
+static bool dump_is_wanted(struct cluster *all)
+{
+    (void)all;
+    return leader->dump != NULL;
+}
+
+static bool install_is_wanted(struct cluster *all)
+{
+    (void)all;
+    return away->install_pending;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    cluster_init_empty(&c, 21);
+    c.config.snapshot_threshold = THRESHOLD;
+    c.config.snapshot_trailing = TRAILING;
+    c.config.inflight_max = 16;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        member_bootstrap(&c.m[i]);
+        assert_int_equal(member_boot(&c.m[i]), REPLICA_STARTED);
+    }
+    leader = cluster_elect(&c);
+    away = cluster_other(&c, leader);
+    cluster_write(&c, leader, 20);
+    converge();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cluster_fini(&c);
+    return 0;
+}
+
+static void a_marker_waits_for_the_store(void **state)
+{
+    (void)state;
+    leader->hold_store = true;
+    cluster_write(&c, leader, 200);
+    converge();
+    fake_world_run(c.world, 1000);
+    assert_true(leader->wanted_durable > leader->stored.applied.index);
+    assert_int_equal(leader->node->disk.snapshot_index, 0);
+    assert_int_equal(leader->node->disk.first, 1);
+    assert_int_equal(member_counters(leader).puts_held_for_store, 1);
+    /* The others went on. */
+    assert_true(away->node->disk.snapshot_index > 0);
+    leader->hold_store = false;
+    member_store(leader);
+    fake_world_run(c.world, 100);
+    assert_true(leader->node->disk.snapshot_index >= leader->wanted_durable);
+    assert_true(leader->stored.applied.index >= leader->node->disk.snapshot_index);
+    assert_true(leader->node->disk.snapshot_data.len < 64);
+}
+
+static void a_restart_from_a_marker(void **state)
+{
+    (void)state;
+    cluster_write(&c, leader, FAR);
+    converge();
+    assert_true(leader->node->disk.first > 1);
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        member_crash(&c.m[i]);
+    }
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        assert_int_equal(member_boot(&c.m[i]), REPLICA_STARTED);
+    }
+    leader = cluster_elect(&c);
+    cluster_write(&c, leader, 10);
+    converge();
+}
+
+static void a_state_behind_the_log_is_refused(void **state)
+{
+    (void)state;
+    cluster_write(&c, leader, FAR);
+    converge();
+    member_crash(away);
+    memset(&away->stored, 0, sizeof away->stored);
+    assert_int_equal(member_boot(away), REPLICA_STATE_BEHIND);
+    assert_non_null(strstr(replica_message(away->r), "stored state ends at entry 0"));
+}
+
+static void a_member_far_behind_gets_the_state(void **state)
+{
+    (void)state;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    uint64_t had = away->state.count;
+    fake_cut_off(away->node, false);
+    leader = cluster_elect(&c);
+    cluster_write(&c, leader, 50);
+    converge();
+    assert_int_equal(away->installed, 1);
+    assert_int_equal(member_counters(away).installs, 1);
+    assert_true(member_counters(away).entries_applied < had + FAR);
+    /* What lies on its disk is a marker again. */
+    assert_true(away->node->disk.snapshot_data.len < 64);
+    member_crash(away);
+    assert_int_equal(member_boot(away), REPLICA_STARTED);
+    converge();
+}
+
+/* libraft would send the state with every heartbeat while the member does not answer. */
+static void the_state_is_not_sent_again_at_once(void **state)
+{
+    (void)state;
+    leader->hold_dump = true;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    fake_world_run(c.world, 5000);
+    struct replica_counters n = member_counters(leader);
+    assert_int_equal(n.dumps_started, 1);
+    assert_int_equal(n.dumps_sent, 0);
+    leader->hold_dump = false;
+    assert_non_null(leader->dump);
+    member_dump(leader);
+    fake_world_run(c.world, 2000);
+    assert_int_equal(member_counters(leader).dumps_sent, 1);
+    fake_cut_off(away->node, false);
+    converge();
+}
+
+/* While a state is on its way the log is kept, so that the entries after it are still there. */
+static void the_log_is_kept_while_a_state_is_sent(void **state)
+{
+    (void)state;
+    leader->hold_dump = true;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, dump_is_wanted);
+    uint64_t snapshot = leader->node->disk.snapshot_index;
+    cluster_write(&c, leader, FAR);
+    fake_world_run(c.world, 200);
+    assert_true(leader->node->disk.snapshot_index <= snapshot + THRESHOLD);
+    leader->hold_dump = false;
+    member_dump(leader);
+    converge();
+    assert_int_equal(away->installed, 1);
+    /* And is cut again once the member has it. */
+    cluster_write(&c, leader, 2 * THRESHOLD);
+    converge();
+    assert_true(leader->node->disk.snapshot_index > snapshot + THRESHOLD);
+}
+
+static void a_leader_without_a_state_is_asked_again(void **state)
+{
+    (void)state;
+    leader->hold_dump = true;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, dump_is_wanted);
+    struct replica_dump *dump = leader->dump;
+    leader->dump = NULL;
+    leader->hold_dump = false;
+    fake_node_enter(leader->node);
+    replica_dump_done(leader->r, dump, NULL);
+    fake_node_leave(leader->node);
+    converge();
+    assert_int_equal(away->installed, 1);
+}
+
+/* The process dies while the owner installs, and once between the owner's install and the marker. */
+static void a_crash_while_installing(void **state)
+{
+    (void)state;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    away->hold_install = true;
+    fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, install_is_wanted);
+    member_crash(away);
+    away->install_pending = false;
+    assert_int_equal(member_boot(away), REPLICA_STARTED);
+    cluster_run_until(&c, 30000, install_is_wanted);
+    member_install(away);
+    assert_int_equal(away->node->disk.snapshot_index, 0);
+    member_crash(away); /* the marker is not on disk, the state is: it is ahead of the log */
+    away->hold_install = false;
+    assert_int_equal(member_boot(away), REPLICA_STARTED);
+    converge();
+    cluster_write(&c, cluster_elect(&c), 10);
+    converge();
+}
+
+/* Entries that a member had on disk alone go with an install: the stored pair goes first. */
+static void an_install_that_cuts_the_log_lowers_the_pair(void **state)
+{
+    (void)state;
+    struct member *old = leader;
+    fake_cut_off(old->node, true);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(member_propose(old, "never committed"), REPLICA_PROPOSED);
+    }
+    fake_world_run(c.world, 20);
+    struct replica_mark before = replica_appended(old->r);
+    member_store(old);
+    leader = cluster_elect(&c);
+    cluster_write(&c, leader, FAR);
+    old->hold_lower = true;
+    fake_cut_off(old->node, false);
+    fake_world_run(c.world, 3000);
+    /* Either the first conflicting entries or the snapshot cut it; both wait for the owner. */
+    if (old->lowerings > 0) {
+        assert_true(replica_appended(old->r).index < before.index);
+        assert_true(fake_disk_last(&old->node->disk) >= before.index);
+        old->hold_lower = false;
+        member_lowered(old);
+    }
+    old->hold_lower = false;
+    converge();
+    assert_true(old->stored_appended.index <= fake_disk_last(&old->node->disk));
+    member_crash(old);
+    assert_int_equal(member_boot(old), REPLICA_STARTED);
+    converge();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_marker_waits_for_the_store),
+        TEST(a_restart_from_a_marker),
+        TEST(a_state_behind_the_log_is_refused),
+        TEST(a_member_far_behind_gets_the_state),
+        TEST(the_state_is_not_sent_again_at_once),
+        TEST(the_log_is_kept_while_a_state_is_sent),
+        TEST(a_leader_without_a_state_is_asked_again),
+        TEST(a_crash_while_installing),
+        TEST(an_install_that_cuts_the_log_lowers_the_pair),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
