@@ -204,6 +204,9 @@ void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
     jsm_mark(m, &m->stored);
     const uint64_t words[] = {index, entry->stamp_ns, entry->n_items};
     jsm_digest_fold(m, words, 3);
+    if (entry->n_items > 0 && entry->items[0].kind == JSM_ITEM_RESUME) {
+        resume_all(m); /* also what came due since the last leader's last entry does not expire */
+    }
     jsm_run_due(m);
     uint32_t n_opens = 0;
     for (uint32_t i = 0; i < entry->n_items; i++) {
