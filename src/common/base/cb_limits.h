@@ -73,7 +73,7 @@
 #define CB_RPC_CALLS_PER_CONN_MAX 256 /* one peer alone must not use up the above */
 #define CB_RPC_METHODS_MAX 32         /* methods of one server; there are fewer in the sources */
 #define CB_RPC_HEALTH_SERVICES_MAX 8  /* the same for services with a health of their own */
-#define CB_RPC_SERVICE_NAME_MAX 255   /* of a service in a health request; longer ones do not exist */
+#define CB_RPC_SERVICE_NAME_MAX 255   /* of a service in a health request */
 
 /* --- the store --- */
 #define CB_STORE_DIRTY_BYTES_MAX (64 * CB_MIB) /* changed records not yet in LMDB (design D6) */
