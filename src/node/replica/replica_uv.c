@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -264,6 +265,8 @@ struct replica_uv *replica_uv_open(struct uv_loop_s *loop, const struct replica_
     CB_ASSERT(config->snapshot_threshold >= CB_RAFT_SNAPSHOT_THRESHOLD);
     CB_ASSERT(config->snapshot_trailing >= CB_RAFT_SNAPSHOT_TRAILING);
     CB_ASSERT(config->snapshot_trailing > 4 * config->inflight_max);
+    /* raft_uv writes to sockets whose other end may be gone: an error there, not the end here. */
+    signal(SIGPIPE, SIG_IGN);
     struct replica_uv *u = cb_calloc(1, sizeof *u);
     u->loop = loop;
     u->lock_fd = lock_dir(uv->dir);

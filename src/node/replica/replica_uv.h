@@ -26,7 +26,7 @@ bool replica_uv_is_empty(const char *dir);
  * a new member's is the caller's to have found out (design D12). */
 void replica_uv_bootstrap(const char *dir, const struct replica_config *config);
 
-/* Locks DIR. `config` is copied. */
+/* Locks DIR; makes the process ignore SIGPIPE. `config` is copied. */
 struct replica_uv *replica_uv_open(struct uv_loop_s *loop, const struct replica_uv_config *uv,
                                    const struct replica_config *config,
                                    const struct replica_events *events);
