@@ -15,6 +15,7 @@
 /* Below this a failing map is not for want of address space. */
 #define MAP_SIZE_FALLBACK_MIN (1024 * CB_MIB)
 #define META_KEY "meta"
+#define ROOT_PAGE_SIZE_AT 40
 #define PAGE_REACH (256 * CB_KIB) /* offsets within a page have 16 bits, lengths of keys too */
 
 enum store_result
@@ -215,22 +216,38 @@ static int open_tables(struct store_env *e, enum store_env_mode mode)
     return mdb_txn_commit(txn); /* of a read transaction too: it keeps the handles */
 }
 
-/* LMDB takes an empty file for a new database; it must not make one by itself. */
+/* The page size that the root page at `at` claims, 0 when it has none that can be. LMDB divides by
+ * it without looking. The place is that of LMDB's data format 1 on 64-bit machines. */
+static uint32_t root_page_size(int fd, off_t at)
+{
+    uint32_t size = 0;
+    if (pread(fd, &size, sizeof(size), at + ROOT_PAGE_SIZE_AT) != (ssize_t)sizeof(size)) {
+        return 0;
+    }
+    return size >= 512 && size <= 65536 && (size & (size - 1)) == 0 ? size : 0;
+}
+
+static bool roots_are_sound(int fd)
+{
+    uint32_t size = root_page_size(fd, 0);
+    return size != 0 && root_page_size(fd, (off_t)size) == size;
+}
+
+/* What LMDB trusts and this must not: it also takes an empty file for a new database. */
 static enum store_result check_file(const struct store_env *e, struct store_error *err)
 {
     char file[4096];
-    struct stat st;
     if (snprintf(file, sizeof(file), "%s/data.mdb", e->path) >= (int)sizeof(file)) {
         return store_fail(err, STORE_IO, "%s: the path is too long", e->path);
     }
-    if (stat(file, &st) != 0) {
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         enum store_result result = errno == ENOENT ? STORE_CORRUPT : STORE_IO;
         return store_fail(err, result, "%s: %s", file, strerror(errno));
     }
-    if (st.st_size == 0) {
-        return store_fail(err, STORE_CORRUPT, "%s is empty", file);
-    }
-    return STORE_OK;
+    bool is_sound = roots_are_sound(fd);
+    (void)close(fd); /* opened for reading */
+    return is_sound ? STORE_OK : store_fail(err, STORE_CORRUPT, "%s is no database any more", file);
 }
 
 enum store_result store_env_open(const char *path,

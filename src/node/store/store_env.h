@@ -70,6 +70,10 @@ CB_MUST_USE enum store_result store_env_apply(struct store_env *e,
                                               struct store_meta *meta,
                                               struct store_error *err);
 
+/* Commits the meta record as it is. LMDB gives pages that a transaction has freed to the next but
+ * one, so that this can make room for one that finds none. No error: then it made none. */
+void store_env_touch(struct store_env *e);
+
 CB_MUST_USE enum store_result store_env_set_local(struct store_env *e,
                                                   const char *name,
                                                   struct cb_span value,

@@ -30,6 +30,9 @@ struct walk {
     const struct store_scan *scan;
     uint64_t count;
     uint64_t sum;
+    MDB_cursor *probe;
+    uintptr_t page_size;
+    uintptr_t page;  /* where the last key lies */
     size_t last_len; /* 0: no key yet */
     uint8_t last[CB_STORE_KEY_MAX];
 };
@@ -44,6 +47,34 @@ static bool key_is_next(struct walk *w, struct cb_span key)
     return is_next;
 }
 
+/* A walk goes from leaf to leaf and does not look at the keys in the branches; a lookup does, and
+ * with a damaged one misses records that are there. If the first and the last key of a leaf are
+ * found, so are those between: a branch that sends them apart sends one of the two to another leaf.
+ */
+static enum store_result probe(struct walk *w, struct cb_span key, struct store_error *err)
+{
+    MDB_val k = store_val(key);
+    MDB_val v;
+    int rc = mdb_cursor_get(w->probe, &k, &v, MDB_SET);
+    if (rc == MDB_NOTFOUND) {
+        return store_env_corrupt(w->e, key, "can not be found by its key", err);
+    }
+    return store_env_result(w->e, rc, "read a record", err);
+}
+
+static enum store_result
+probe_ends_of_leaves(struct walk *w, struct cb_span key, struct store_error *err)
+{
+    uintptr_t page = (uintptr_t)key.ptr / w->page_size;
+    if (page == w->page) {
+        return STORE_OK;
+    }
+    w->page = page;
+    enum store_result result =
+        w->last_len > 0 ? probe(w, cb_span(w->last, w->last_len), err) : STORE_OK;
+    return result == STORE_OK ? probe(w, key, err) : result;
+}
+
 static enum store_result walk_record(struct walk *w, MDB_val k, MDB_val v, struct store_error *err)
 {
     struct cb_span key = store_span(k);
@@ -51,6 +82,10 @@ static enum store_result walk_record(struct walk *w, MDB_val k, MDB_val v, struc
     uint64_t checksum;
     if (key.len == 0 || key.len > CB_STORE_KEY_MAX) {
         return store_env_corrupt(w->e, CB_SPAN_NULL, "has an impossible length", err);
+    }
+    enum store_result result = probe_ends_of_leaves(w, key, err);
+    if (result != STORE_OK) {
+        return result;
     }
     if (!key_is_next(w, key)) {
         return store_env_corrupt(w->e, key, "is out of order", err);
@@ -66,30 +101,41 @@ static enum store_result walk_record(struct walk *w, MDB_val k, MDB_val v, struc
     return STORE_OK;
 }
 
+static enum store_result walk_with(struct walk *w, MDB_cursor *cursor, struct store_error *err)
+{
+    for (;;) {
+        MDB_val k;
+        MDB_val v;
+        int rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        if (rc == MDB_NOTFOUND) {
+            return w->last_len > 0 ? probe(w, cb_span(w->last, w->last_len), err) : STORE_OK;
+        }
+        enum store_result result = rc == 0 ? walk_record(w, k, v, err)
+                                           : store_env_result(w->e, rc, "read the records", err);
+        if (result != STORE_OK) {
+            return result;
+        }
+    }
+}
+
 static enum store_result walk_all(struct walk *w, MDB_txn *txn, struct store_error *err)
 {
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(txn, w->e->records, &cursor);
+    MDB_stat stat;
+    int rc = mdb_stat(txn, w->e->records, &stat);
+    rc = rc == 0 ? mdb_cursor_open(txn, w->e->records, &cursor) : rc;
     if (rc != 0) {
         return store_env_result(w->e, rc, "read the records", err);
     }
-    enum store_result result = STORE_OK;
-    MDB_val k;
-    MDB_val v;
-    for (;;) {
-        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-        if (rc != 0) {
-            break;
-        }
-        result = walk_record(w, k, v, err);
-        if (result != STORE_OK) {
-            break;
-        }
-    }
-    mdb_cursor_close(cursor);
-    if (rc != 0 && rc != MDB_NOTFOUND) {
+    w->page_size = stat.ms_psize;
+    rc = mdb_cursor_open(txn, w->e->records, &w->probe);
+    if (rc != 0) {
+        mdb_cursor_close(cursor);
         return store_env_result(w->e, rc, "read the records", err);
     }
+    enum store_result result = walk_with(w, cursor, err);
+    mdb_cursor_close(w->probe);
+    mdb_cursor_close(cursor);
     return result;
 }
 

@@ -86,6 +86,7 @@ static bool commit_span(struct lmdb_store *s,
         }
         cb_log(CB_LOG_WARN, "store.full", "dir=%s err=\"%s\" retry_s=%d", s->dir.path, err.text,
                RETRY_S);
+        store_env_touch(env);
         if (!wait_for_room(s, span)) {
             cb_log(CB_LOG_WARN, "store.dropped", "dir=%s err=\"closed while the disk is full\"",
                    s->dir.path);
