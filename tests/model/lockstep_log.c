@@ -30,7 +30,7 @@ const struct lockstep_profile lockstep_profiles[] = {
                  [JSM_OP_IGNORE] = 4, [JSM_OP_RESERVE] = 20, [JSM_OP_RESERVE_WITH_TIMEOUT] = 8,
                  [JSM_OP_RESERVE_JOB] = 4, [JSM_OP_DELETE] = 8, [JSM_OP_BURY] = 3}},
     {"sessions and leaders", 6, 4, 4, 6, 40, 6, 6, 60, 25, 0, 40, USUAL},
-    {"nobody acknowledges", 2, 6, 3, 12, 40, 20, 10, 20, 1, 60, 2, USUAL},
+    {"nobody acknowledges", 2, 6, 3, 12, 40, 20, 10, 20, 0, 60, 0, USUAL},
     {"buried and kicked", 2, 6, 3, 8, 80, 30, 30, 15, 1, 0, 60,
      .weights = {[JSM_OP_CONN_OPEN] = 1, [JSM_OP_PUT] = 30, [JSM_OP_USE] = 4, [JSM_OP_WATCH] = 4,
                  [JSM_OP_RESERVE_JOB] = 30, [JSM_OP_RESERVE] = 8, [JSM_OP_BURY] = 30,
@@ -303,7 +303,8 @@ static uint32_t make_items(struct cb_rng *rng,
     uint32_t wanted = percent(rng, 10) ? 0 : 1 + below(rng, p->items_max);
     bool may_open = true;
     while (n < wanted) {
-        if (m->n_sessions == 0 || cb_rng_chance(rng, p->session_percent, 100 + 5 * wanted)) {
+        if (m->n_sessions == 0 || (m->n_sessions < p->proxies && percent(rng, 3)) ||
+            cb_rng_chance(rng, p->session_percent, 100 + 5 * wanted)) {
             items[n] = make_session_item(rng, p, m, may_open);
             may_open = may_open && items[n].kind != JSM_ITEM_OPEN;
         } else {
@@ -311,7 +312,7 @@ static uint32_t make_items(struct cb_rng *rng,
         }
         n++;
     }
-    if (percent(rng, p->ack_percent)) {
+    if (percent(rng, m->n_sessions > 0 && m->sessions[0]->full ? 10 : p->ack_percent)) {
         items[n++] = make_ack(rng, m);
     }
     return n;

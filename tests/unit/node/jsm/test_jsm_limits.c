@@ -1,0 +1,204 @@
+/* Proves the bounds of the machine: what is due in one entry, results that nobody acknowledges,
+ * sessions; and that requests out of order have no effect, and who was touched. */
+#include "common/base/cb_limits.h"
+#include "common/base/cb_mem.h"
+#include "support/jsm_script.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static uint64_t ready(struct jsm_script *s)
+{
+    struct jsm_view v;
+    jsm_read_stats(jsm_script_machine(s), &v);
+    return v.ready;
+}
+
+static struct jsm_item request(const struct jsm_script *s, uint64_t number, struct jsm_command q)
+{
+    return (struct jsm_item){.kind = JSM_ITEM_REQUEST,
+                             .session = jsm_script_session(s, 1),
+                             .number = number,
+                             .command = q};
+}
+
+/* `n` times the same request of c1, in one entry. */
+static void repeat(struct jsm_script *s, uint32_t n, struct jsm_command q)
+{
+    struct jsm *m = jsm_script_machine(s);
+    uint64_t last = jsm_session_last_request(jsm_session_get(m, jsm_script_session(s, 1)));
+    struct jsm_item *items = cb_malloc(n * sizeof *items);
+    for (uint32_t i = 0; i < n; i++) {
+        items[i] = request(s, last + 1 + i, q);
+    }
+    jsm_script_apply(s, items, n);
+    cb_free(items);
+}
+
+static void what_is_due_is_worked_off_over_entries(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "c1> open");
+    repeat(s, CB_DUE_PER_ENTRY_MAX + 10,
+           (struct jsm_command){.op = JSM_OP_PUT, .conn = 1, .delay = 1, .ttr = 60});
+    jsm_script_run(s, "+5");
+    assert_int_equal(ready(s), CB_DUE_PER_ENTRY_MAX);
+    assert_true(jsm_next_due_ns(jsm_script_machine(s)) <= jsm_stamp_ns(jsm_script_machine(s)));
+    jsm_script_run(s, "tick");
+    assert_int_equal(ready(s), CB_DUE_PER_ENTRY_MAX + 10);
+    jsm_script_run(s, "due never");
+    jsm_script_destroy(s);
+}
+
+/* Makes session p1 have exactly `n` unacknowledged results. */
+static void fill(struct jsm_script *s, uint64_t n)
+{
+    const struct jsm_command nothing = {.op = JSM_OP_DELETE, .conn = 1, .id = 999999};
+    const struct jsm_session *p1 = jsm_session_get(jsm_script_machine(s), jsm_script_session(s, 1));
+    uint64_t missing = n - (jsm_session_last_result(p1) - jsm_session_acked_result(p1));
+    while (missing > 0) {
+        uint32_t now = missing < 4096 ? (uint32_t)missing : 4096;
+        repeat(s, now, nothing);
+        missing -= now;
+    }
+}
+
+static void a_session_over_its_bound_of_results_gets_no_grants(void **state)
+{
+    (void)state;
+    char line[64];
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "c1> open; c2> reserve; c3> reserve; d1> reserve");
+    fill(s, CB_RESULTS_UNACKED_MAX + 1);
+    jsm_script_run(s, "e1> put 0 0 60 a\n"
+                      "d1< RESERVED 1 a\n"
+                      "e1> put 0 0 60 b; e1> put 0 0 60 c\n"
+                      "c2< -; c3< -; stats waiting=2 ready=2\n"
+                      "ack p1 32768\n"
+                      "c2< -; stats waiting=2");
+    (void)snprintf(line, sizeof line, "ack p1 %d", CB_RESULTS_UNACKED_MAX / 2 + 1);
+    jsm_script_run(s, line);
+    jsm_script_run(s, "c2< RESERVED 2 b; c3< RESERVED 3 c; stats waiting=0 ready=0");
+    jsm_script_destroy(s);
+}
+
+static void at_its_bound_a_session_still_gets_grants(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "c1> open; c2> reserve; c3> reserve");
+    fill(s, CB_RESULTS_UNACKED_MAX);
+    jsm_script_run(s, "d1> put 0 0 60 a\n"
+                      "c2< RESERVED 1 a\n"
+                      "d1> put 0 0 60 b\n"
+                      "c3< -");
+    jsm_script_destroy(s);
+}
+
+static void the_bound_on_results_survives_a_restart(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "c1> open; c2> reserve");
+    fill(s, CB_RESULTS_UNACKED_MAX + 1);
+    jsm_script_destroy(s);
+    s = jsm_script_create(true);
+    jsm_script_run(s, "c1> open; c2> reserve");
+    fill(s, CB_RESULTS_UNACKED_MAX + 1);
+    jsm_script_run(s, "d1> put 0 0 60 a; c2< -; ack p1 40000; c2< RESERVED 1 a");
+    jsm_script_destroy(s);
+}
+
+static void more_sessions_than_the_bound_are_refused(void **state)
+{
+    (void)state;
+    char name[32];
+    struct jsm_script *s = jsm_script_create(false);
+    for (int i = 0; i <= CB_SESSIONS_MAX; i++) {
+        (void)snprintf(name, sizeof name, "proxy-%d", i);
+        struct jsm_item it = {
+            .kind = JSM_ITEM_OPEN, .name = cb_span_str(name), .incarnation = {1, 1}};
+        jsm_script_apply(s, &it, 1);
+        bool opened = jsm_session_find(jsm_script_machine(s), it.name) != NULL;
+        assert_int_equal(opened, i < CB_SESSIONS_MAX);
+    }
+    struct jsm_item again = {
+        .kind = JSM_ITEM_OPEN, .name = cb_span_str("proxy-7"), .incarnation = {2, 0}};
+    jsm_script_apply(s, &again, 1);
+    const struct jsm_session *p = jsm_session_find(jsm_script_machine(s), again.name);
+    assert_true(p != NULL && jsm_session_incarnation(p).started_ns == 2);
+    jsm_script_destroy(s);
+}
+
+static void requests_out_of_order_have_no_effect(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(true);
+    const struct jsm_command put = {.op = JSM_OP_PUT, .conn = 1, .ttr = 60};
+    jsm_script_run(s, "c1> put 0 0 60 a");
+    struct jsm *m = jsm_script_machine(s);
+    uint64_t last = jsm_session_last_request(jsm_session_get(m, jsm_script_session(s, 1)));
+    const struct jsm_item items[] = {request(s, last, put), request(s, last + 2, put),
+                                     request(s, last + 1, put)};
+    struct jsm_script *plain = s;
+    jsm_script_apply(plain, items, 3);
+    jsm_script_run(s, "c1< INSERTED 1; c1< INSERTED 2; c1< -; stats total-jobs=2");
+    jsm_script_destroy(s);
+}
+
+static void dropped_requests_and_touched_sessions_are_told(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "d1> reserve; c1> open");
+    const struct jsm_command put = {.op = JSM_OP_PUT, .conn = 1, .ttr = 60};
+    const struct jsm_item items[] = {request(s, 77, put), request(s, 2, put)};
+    jsm_script_apply(s, items, 2);
+    uint32_t n;
+    struct jsm *m = jsm_script_machine(s);
+    const uint64_t *touched = jsm_touched_sessions(m, &n);
+    assert_int_equal(n, 2);
+    assert_true(touched[0] == jsm_script_session(s, 1) && touched[1] == jsm_script_session(s, 2));
+    assert_int_equal(jsm_dropped_requests(m), 1);
+    jsm_script_run(s, "tick");
+    (void)jsm_touched_sessions(m, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(jsm_dropped_requests(m), 0);
+    jsm_script_destroy(s);
+}
+
+static void a_reservation_that_ran_out_without_a_leader_survives_resume(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(false);
+    jsm_script_run(s, "c1> put 0 0 5 a; c1> reserve => RESERVED 1 a");
+    struct jsm *m = jsm_script_machine(s);
+    const struct jsm_item resume = {.kind = JSM_ITEM_RESUME};
+    const struct jsm_entry e = {
+        .stamp_ns = jsm_stamp_ns(m) + 60 * CB_NS_PER_S, .items = &resume, .n_items = 1};
+    jsm_apply(m, jsm_index(m) + 1, &e);
+    struct jsm_job_view v;
+    assert_true(jsm_read_job(m, 1, &v));
+    assert_int_equal(v.state, JSM_JOB_RESERVED);
+    jsm_script_destroy(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_due_is_worked_off_over_entries),
+        cmocka_unit_test(a_session_over_its_bound_of_results_gets_no_grants),
+        cmocka_unit_test(at_its_bound_a_session_still_gets_grants),
+        cmocka_unit_test(the_bound_on_results_survives_a_restart),
+        cmocka_unit_test(more_sessions_than_the_bound_are_refused),
+        cmocka_unit_test(requests_out_of_order_have_no_effect),
+        cmocka_unit_test(dropped_requests_and_touched_sessions_are_told),
+        cmocka_unit_test(a_reservation_that_ran_out_without_a_leader_survives_resume),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
