@@ -57,13 +57,13 @@ struct fake_node {
     uint64_t disk_submitted; /* ordered writes */
     uint64_t disk_done;
     /* What a test sets. */
-    unsigned disk_ms;     /* how long a write takes */
-    unsigned snapshot_ms; /* how long storing a snapshot takes */
-    bool disk_stalled;    /* writes do not end */
-    int append_status;    /* != 0: appends end with it */
-    int set_term_rv;      /* != 0: returned by set_term */
+    unsigned disk_ms;                /* how long a write takes */
+    unsigned snapshot_ms;            /* how long storing a snapshot takes */
+    bool disk_stalled;               /* writes do not end */
+    int append_status;               /* != 0: appends end with it */
+    int set_term_rv;                 /* != 0: returned by set_term */
     bool cut_to[FAKE_NODES_MAX + 1]; /* by id: what it sends there is lost */
-    unsigned puts; /* snapshots stored since boot */
+    unsigned puts;                   /* snapshots stored since boot */
 };
 
 /* Sees every message that is sent; may not keep it. */

@@ -7,7 +7,8 @@
 #include "common/sys/cb_log.h"
 #include "node/replica/replica_internal.h"
 
-/* A member that installs a state is silent for as long as that takes; only then is it sent again. */
+/* A member that installs a state is silent for as long as that takes; only then is it sent again.
+ */
 #define INSTALL_TIMEOUT_MS 600000
 /* A new member may have to be sent the state within one round of catching up. */
 #define CATCH_UP_ROUND_MS 600000
@@ -156,8 +157,10 @@ static void check_config(const struct replica_config *c)
     CB_ASSERT(c->inflight_max > 0 && c->disk_timeout_ms > 0);
 }
 
-struct replica *replica_create(const struct replica_config *config, const struct replica_events *events,
-                               const struct replica_env *env, struct raft_io *io)
+struct replica *replica_create(const struct replica_config *config,
+                               const struct replica_events *events,
+                               const struct replica_env *env,
+                               struct raft_io *io)
 {
     check_config(config);
     struct replica *r = cb_calloc(1, sizeof *r);
@@ -223,9 +226,10 @@ void replica_configuration(const struct replica_config *c, struct raft_configura
         const struct replica_member *m = &c->members[i];
         int rv = raft_configuration_add(out, m->id, m->address, RAFT_VOTER);
         if (rv != 0) {
-            cb_die("member %s (id %llu, %s) cannot be added to the first configuration: %s; ids and "
-                   "addresses must differ",
-                   m->name, (unsigned long long)m->id, m->address, raft_strerror(rv));
+            cb_die(
+                "member %s (id %llu, %s) cannot be added to the first configuration: %s; ids and "
+                "addresses must differ",
+                m->name, (unsigned long long)m->id, m->address, raft_strerror(rv));
         }
     }
 }
@@ -244,7 +248,8 @@ bool replica_bootstrap(struct replica *r)
         return false;
     }
     if (rv != 0) {
-        replica_die(r, "cannot write the first configuration to the raft log: %s (%s); check the disk",
+        replica_die(r,
+                    "cannot write the first configuration to the raft log: %s (%s); check the disk",
                     r->raft_io->errmsg, raft_strerror(rv));
     }
     return true;

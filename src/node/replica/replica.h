@@ -1,17 +1,18 @@
-/* One member of the Raft group: libraft behind a small, safe interface (design D4, D6, D7, D9, D12).
+/* One member of the Raft group: libraft behind a small, safe interface (design D4, D6, D7, D9,
+ * D12).
  *
  * Entries are bytes; nothing here knows about jobs. Bytes that replica_propose takes come back from
  * `apply` on every member, in one order, once a majority has them on disk.
  *
- * Owns:     libraft's state, the guards around it, the entries on their way; not the raft_io that is
- *           handed in (replica_uv.h makes the real one, a simulation its own).
- * Does not: know the state that the entries make: the owner keeps it and tells up to which index.
- * Threads:  the loop's only; callbacks come on it. No callback may call replica_propose or
- *           replica_transfer except `role` and `turn`: the others come from inside of libraft.
- * Errors:   an error of the disk ends the process (D9); what the owner can answer is an enum.
- * Stops:    by the end of the process alone. replica_destroy frees what this layer allocated and
- *           leaves libraft's own memory to the end of the process or to the simulation's arena:
- *           libraft's own shutdown path would race with what its wrappers hold back. */
+ * Owns:     libraft's state, the guards around it, the entries on their way; not the raft_io that
+ * is handed in (replica_uv.h makes the real one, a simulation its own). Does not: know the state
+ * that the entries make: the owner keeps it and tells up to which index. Threads:  the loop's only;
+ * callbacks come on it. No callback may call replica_propose or replica_transfer except `role` and
+ * `turn`: the others come from inside of libraft. Errors:   an error of the disk ends the process
+ * (D9); what the owner can answer is an enum. Stops:    by the end of the process alone.
+ * replica_destroy frees what this layer allocated and leaves libraft's own memory to the end of the
+ * process or to the simulation's arena: libraft's own shutdown path would race with what its
+ * wrappers hold back. */
 #ifndef CB_NODE_REPLICA_REPLICA_H
 #define CB_NODE_REPLICA_REPLICA_H
 
@@ -49,8 +50,8 @@ struct replica_config {
     unsigned snapshot_threshold; /* entries; production never goes below the defaults (design D7) */
     unsigned snapshot_trailing;
     unsigned inflight_max;
-    unsigned disk_timeout_ms; /* an append that takes longer ends the process */
-    uint32_t seed;            /* of the election timeouts; 0: libraft's own */
+    unsigned disk_timeout_ms;     /* an append that takes longer ends the process */
+    uint32_t seed;                /* of the election timeouts; 0: libraft's own */
     struct replica_mark applied;  /* up to where the owner's stored state goes */
     struct replica_mark appended; /* what the owner had stored of replica_appended */
 };
@@ -113,8 +114,10 @@ struct replica_env {
     void (*die)(void *data, const char *sentence);
 };
 
-struct replica *replica_create(const struct replica_config *config, const struct replica_events *events,
-                               const struct replica_env *env, struct raft_io *io);
+struct replica *replica_create(const struct replica_config *config,
+                               const struct replica_events *events,
+                               const struct replica_env *env,
+                               struct raft_io *io);
 void replica_destroy(struct replica *r);
 
 /* Writes the first configuration into an empty log: the same on every member. Whether the directory
@@ -145,8 +148,8 @@ enum replica_propose_result {
  * `bytes` are copied; 1 to CB_ENTRY_SIZE_MAX of them. */
 CB_MUST_USE enum replica_propose_result replica_propose(struct replica *r, struct cb_span bytes);
 
-/* To member `id`, 0: to the best one. False: not leader, a transfer is under way, or no such member.
- * How it ends is told by `role`. */
+/* To member `id`, 0: to the best one. False: not leader, a transfer is under way, or no such
+ * member. How it ends is told by `role`. */
 CB_MUST_USE bool replica_transfer(struct replica *r, uint64_t id);
 
 /* The owner's stored state is durable up to `index`. */
@@ -172,7 +175,8 @@ void replica_turn(struct replica *r);
 /* True for an id of the group's present configuration, or for any id while that is empty. */
 bool replica_is_member(const struct replica *r, uint64_t id);
 
-/* X(name, what). g*: the guards of docs/adr on libraft, which say what libraft does without them. */
+/* X(name, what). g*: the guards of docs/adr on libraft, which say what libraft does without them.
+ */
 #define REPLICA_COUNTERS(X)                                                                        \
     X(g0_unknown_sender, "messages from an id that is no member, or that make no sense")           \
     X(g1_cut_at_change, "entries cut before a configuration change that was not first")            \

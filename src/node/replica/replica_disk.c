@@ -1,5 +1,5 @@
-/* The log's disk: every error ends the process (guard g5, design D9), every late append too, and the
- * highest durable entry is recorded so that a log that loses entries is noticed (design D12).
+/* The log's disk: every error ends the process (guard g5, design D9), every late append too, and
+ * the highest durable entry is recorded so that a log that loses entries is noticed (design D12).
  *
  * Calls reach the raft_io in libraft's order. A cut of what the owner may have recorded as durable
  * waits until it has recorded less, and all later calls wait behind it. */
@@ -20,8 +20,8 @@ struct disk_op {
     struct cb_list link;
     struct replica *r;
     enum disk_op_kind kind;
-    bool must_lower;           /* a cut: not before replica_lowered */
-    struct replica_mark mark;  /* append: durable when done; cut: what the owner is to record */
+    bool must_lower;          /* a cut: not before replica_lowered */
+    struct replica_mark mark; /* append: durable when done; cut: what the owner is to record */
     /* append */
     bool submitted;
     uint64_t seq;
@@ -55,14 +55,16 @@ static void op_free(struct disk_op *op)
 
 void replica_disk_drop(struct replica *r)
 {
-    CB_LIST_FOREACH_SAFE(l, tmp, &r->disk_ops) {
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->disk_ops)
+    {
         op_free(op_of(l));
     }
 }
 
 bool replica_disk_done_up_to(const struct replica *r, uint64_t seq)
 {
-    CB_LIST_FOREACH(l, &r->disk_ops) {
+    CB_LIST_FOREACH(l, &r->disk_ops)
+    {
         const struct disk_op *op = op_of(l);
         if (op->kind == DISK_APPEND) {
             return op->seq > seq; /* the oldest; they end in order */
@@ -85,7 +87,8 @@ static void on_appended(struct raft_io_append *append, int status)
     struct disk_op *op = append->data;
     struct replica *r = op->r;
     if (status != 0) {
-        replica_die(r, "writing the raft log failed: %s (%s); check the disk, then restart this node",
+        replica_die(r,
+                    "writing the raft log failed: %s (%s); check the disk, then restart this node",
                     r->raft_io->errmsg, raft_strerror(status));
     }
     raise_appended(r, op->mark);
@@ -105,8 +108,9 @@ static void submit_append(struct replica *r, struct disk_op *op)
     op->append.data = op;
     int rv = r->io.append(r->raft_io, &op->append, op->entries, op->n, on_appended);
     if (rv != 0) {
-        replica_die(r, "the raft log takes no entries: %s (%s); check the disk, then restart this node",
-                    r->raft_io->errmsg, raft_strerror(rv));
+        replica_die(
+            r, "the raft log takes no entries: %s (%s); check the disk, then restart this node",
+            r->raft_io->errmsg, raft_strerror(rv));
     }
 }
 
@@ -131,15 +135,18 @@ static bool do_cut(struct replica *r, struct disk_op *op)
     }
     int rv = r->io.truncate(r->raft_io, index);
     if (rv != 0) {
-        replica_die(r, "cutting the raft log at %llu failed: %s (%s); check the disk, then restart "
-                       "this node", index, r->raft_io->errmsg, raft_strerror(rv));
+        replica_die(r,
+                    "cutting the raft log at %llu failed: %s (%s); check the disk, then restart "
+                    "this node",
+                    index, r->raft_io->errmsg, raft_strerror(rv));
     }
     return true;
 }
 
 static void disk_continue(struct replica *r)
 {
-    CB_LIST_FOREACH_SAFE(l, tmp, &r->disk_ops) {
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->disk_ops)
+    {
         struct disk_op *op = op_of(l);
         if (op->kind != DISK_APPEND) {
             if (!do_cut(r, op)) {
@@ -151,8 +158,11 @@ static void disk_continue(struct replica *r)
     }
 }
 
-int replica_io_append(struct raft_io *io, struct raft_io_append *req,
-                      const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
+int replica_io_append(struct raft_io *io,
+                      struct raft_io_append *req,
+                      const struct raft_entry entries[],
+                      unsigned n,
+                      raft_io_append_cb cb)
 {
     struct replica *r = replica_of_io(io);
     CB_ASSERT(n > 0);
@@ -173,7 +183,8 @@ int replica_io_append(struct raft_io *io, struct raft_io_append *req,
 /* From here on nothing above `last` is recorded, also not by appends that are still under way. */
 static bool lower_recorded(struct replica *r, uint64_t last)
 {
-    CB_LIST_FOREACH(l, &r->disk_ops) {
+    CB_LIST_FOREACH(l, &r->disk_ops)
+    {
         struct disk_op *op = op_of(l);
         if (op->kind == DISK_APPEND && op->mark.index > last) {
             op->mark = (struct replica_mark){.index = last};
@@ -227,7 +238,8 @@ void replica_lowered(struct replica *r)
 {
     CB_ASSERT(r->lowering);
     r->lowering = false;
-    CB_LIST_FOREACH(l, &r->disk_ops) {
+    CB_LIST_FOREACH(l, &r->disk_ops)
+    {
         if (op_of(l)->must_lower) {
             op_of(l)->must_lower = false;
             break;
@@ -238,8 +250,8 @@ void replica_lowered(struct replica *r)
 
 /* --- the watchdog --- */
 
-/* libraft retries a failed write with the wrong argument and corrupts its memory: the process has to
- * be gone by then. On a full disk it waits for a new segment, rightly and without end. */
+/* libraft retries a failed write with the wrong argument and corrupts its memory: the process has
+ * to be gone by then. On a full disk it waits for a new segment, rightly and without end. */
 void replica_disk_check(struct replica *r)
 {
     struct cb_list *l = cb_list_first(&r->disk_ops);
@@ -252,8 +264,10 @@ void replica_disk_check(struct replica *r)
         return;
     }
     if (r->env.free_bytes == NULL || r->env.free_bytes(r->env.data) >= CB_RAFT_DISK_FULL_BELOW) {
-        replica_die(r, "the raft log's disk has not finished a write for %" PRIu64
-                       " ms, and it is not full; check the disk, then restart this node", late_ms);
+        replica_die(r,
+                    "the raft log's disk has not finished a write for %" PRIu64
+                    " ms, and it is not full; check the disk, then restart this node",
+                    late_ms);
     }
     r->counters.disk_full_waits++;
     cb_log(CB_LOG_ERROR, "raft.disk-full", "waiting_ms=%" PRIu64, late_ms);
@@ -267,8 +281,9 @@ int replica_io_set_term(struct raft_io *io, raft_term term)
     struct replica *r = replica_of_io(io);
     int rv = r->io.set_term(io, term);
     if (rv != 0) {
-        replica_die(r, "storing raft term %llu failed: %s (%s); check the disk, then restart this node",
-                    term, io->errmsg, raft_strerror(rv));
+        replica_die(
+            r, "storing raft term %llu failed: %s (%s); check the disk, then restart this node",
+            term, io->errmsg, raft_strerror(rv));
     }
     CB_ASSERT(term > r->voted_term);
     r->voted_term = term;
@@ -283,7 +298,8 @@ int replica_io_set_vote(struct raft_io *io, raft_id id)
     CB_ASSERT(r->voted_for == 0 || r->voted_for == id);
     int rv = r->io.set_vote(io, id);
     if (rv != 0) {
-        replica_die(r, "storing a raft vote failed: %s (%s); check the disk, then restart this node",
+        replica_die(r,
+                    "storing a raft vote failed: %s (%s); check the disk, then restart this node",
                     io->errmsg, raft_strerror(rv));
     }
     r->voted_for = id;
@@ -315,8 +331,11 @@ static void unbatch(struct replica *r, struct raft_entry *entries, size_t n)
 }
 
 /* 0 when the loaded log does not say: what lies before its first entry. */
-static uint64_t loaded_term(const struct raft_snapshot *snapshot, uint64_t first,
-                            const struct raft_entry *entries, size_t n, uint64_t index)
+static uint64_t loaded_term(const struct raft_snapshot *snapshot,
+                            uint64_t first,
+                            const struct raft_entry *entries,
+                            size_t n,
+                            uint64_t index)
 {
     if (index >= first && index - first < n) {
         return entries[index - first].term;
@@ -328,27 +347,33 @@ static bool log_is_whole(struct replica *r, struct replica_mark last, uint64_t t
 {
     struct replica_mark stored = r->config.appended;
     if (stored.index > last.index) {
-        snprintf(r->message, sizeof r->message,
-                 "the raft log ends at entry %" PRIu64 ", but this node had entry %" PRIu64
-                 " on disk and told others so: it must not vote; add it again under a new id with an "
-                 "empty directory",
-                 last.index, stored.index);
+        snprintf(
+            r->message, sizeof r->message,
+            "the raft log ends at entry %" PRIu64 ", but this node had entry %" PRIu64
+            " on disk and told others so: it must not vote; add it again under a new id with an "
+            "empty directory",
+            last.index, stored.index);
         return false;
     }
     if (stored.term != 0 && term_there != 0 && stored.term != term_there) {
-        snprintf(r->message, sizeof r->message,
-                 "entry %" PRIu64 " of the raft log is of term %" PRIu64 ", but this node had one of "
-                 "term %" PRIu64 " on disk: the directory is not its own or an old copy; add it again "
-                 "under a new id with an empty directory",
-                 stored.index, term_there, stored.term);
+        snprintf(
+            r->message, sizeof r->message,
+            "entry %" PRIu64 " of the raft log is of term %" PRIu64 ", but this node had one of "
+            "term %" PRIu64 " on disk: the directory is not its own or an old copy; add it again "
+            "under a new id with an empty directory",
+            stored.index, term_there, stored.term);
         return false;
     }
     return true;
 }
 
-int replica_io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
-                    struct raft_snapshot **snapshot, raft_index *start_index,
-                    struct raft_entry *entries[], size_t *n_entries)
+int replica_io_load(struct raft_io *io,
+                    raft_term *term,
+                    raft_id *voted_for,
+                    struct raft_snapshot **snapshot,
+                    raft_index *start_index,
+                    struct raft_entry *entries[],
+                    size_t *n_entries)
 {
     struct replica *r = replica_of_io(io);
     int rv = r->io.load(io, term, voted_for, snapshot, start_index, entries, n_entries);

@@ -1,7 +1,7 @@
 /* Sending the state to a member that is too far behind for the log.
  *
- * libraft sends a snapshot again whenever it has not heard from a member for one heartbeat, which is
- * what a large message causes: so there is one at a time to each member, and none again for
+ * libraft sends a snapshot again whenever it has not heard from a member for one heartbeat, which
+ * is what a large message causes: so there is one at a time to each member, and none again for
  * CB_RAFT_DUMP_RESEND_MS. While one is on its way no snapshot is taken, up to a bound, so that the
  * entries that follow it stay in the log. */
 #include <inttypes.h>
@@ -25,9 +25,9 @@ void replica_dump_seal(struct cb_buf *bytes, uint64_t index)
 {
     CB_ASSERT(cb_buf_len(bytes) >= REPLICA_DUMP_HEADER_SIZE);
     uint8_t *header = bytes->base + bytes->start;
-    replica_dump_header_write(header, index,
-                              cb_span(header + REPLICA_DUMP_HEADER_SIZE,
-                                      cb_buf_len(bytes) - REPLICA_DUMP_HEADER_SIZE));
+    replica_dump_header_write(
+        header, index,
+        cb_span(header + REPLICA_DUMP_HEADER_SIZE, cb_buf_len(bytes) - REPLICA_DUMP_HEADER_SIZE));
 }
 
 bool replica_dump_is_sound(struct cb_span frame)
@@ -77,12 +77,14 @@ static void on_dump_sent(struct raft_io_send *send, int status)
     dump_end(d, status);
 }
 
-void replica_send_state(struct replica *r, struct raft_io_send *req,
-                        const struct raft_message *message, raft_io_send_cb cb)
+void replica_send_state(struct replica *r,
+                        struct raft_io_send *req,
+                        const struct raft_message *message,
+                        raft_io_send_cb cb)
 {
     struct replica_peer *p = peer_of(r, message->server_id);
-    bool recent = p->dump_sent_ms != 0 &&
-                  replica_now_ms(r) - p->dump_sent_ms < CB_RAFT_DUMP_RESEND_MS;
+    bool recent =
+        p->dump_sent_ms != 0 && replica_now_ms(r) - p->dump_sent_ms < CB_RAFT_DUMP_RESEND_MS;
     if (p->dump != NULL || recent) {
         r->counters.dumps_repeated++;
         cb(req, 0);
@@ -105,8 +107,7 @@ void replica_send_state(struct replica *r, struct raft_io_send *req,
 
 static bool still_leads(const struct replica *r, const struct replica_dump *d)
 {
-    return r->raft.state == RAFT_LEADER &&
-           r->raft.current_term == d->message.install_snapshot.term;
+    return r->raft.state == RAFT_LEADER && r->raft.current_term == d->message.install_snapshot.term;
 }
 
 /* False when the state is of no use any more, or too large for this way. */
@@ -116,9 +117,8 @@ static bool may_send(struct replica *r, struct replica_dump *d)
     struct cb_span bytes;
     if (cb_buf_len(&d->bytes) > CB_RAFT_DUMP_MAX) {
         r->counters.dumps_too_big++;
-        cb_log(CB_LOG_ERROR, "raft.state-too-big",
-               "member=%" PRIu64 " bytes=%zu max=%" PRIu64, d->peer->id, cb_buf_len(&d->bytes),
-               CB_RAFT_DUMP_MAX);
+        cb_log(CB_LOG_ERROR, "raft.state-too-big", "member=%" PRIu64 " bytes=%zu max=%" PRIu64,
+               d->peer->id, cb_buf_len(&d->bytes), CB_RAFT_DUMP_MAX);
         return false;
     }
     CB_ASSERT(replica_dump_read_header(cb_buf_span(&d->bytes), &index, &bytes));
@@ -155,8 +155,7 @@ static bool is_pinned_for(struct replica *r, struct replica_peer *p)
     }
     raft_index match;
     if (p->dump_awaited &&
-        (r->raft.state != RAFT_LEADER ||
-         replica_now_ms(r) - p->dump_sent_ms > PIN_AFTER_SEND_MS ||
+        (r->raft.state != RAFT_LEADER || replica_now_ms(r) - p->dump_sent_ms > PIN_AFTER_SEND_MS ||
          raft_match_index(&r->raft, p->id, &match) != 0 || match >= p->dump_index)) {
         p->dump_awaited = false;
     }
@@ -178,7 +177,8 @@ void replica_pin_log(struct replica *r)
 
 void replica_dumps_drop(struct replica *r)
 {
-    CB_LIST_FOREACH_SAFE(l, tmp, &r->dumps) {
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->dumps)
+    {
         struct replica_dump *d = CB_CONTAINER(l, struct replica_dump, link);
         cb_list_remove(l);
         cb_buf_fini(&d->bytes);

@@ -67,7 +67,8 @@ bool replica_marker_read(struct cb_span frame, uint64_t *index)
     return true;
 }
 
-void replica_dump_header_write(uint8_t out[static REPLICA_DUMP_HEADER_SIZE], uint64_t index,
+void replica_dump_header_write(uint8_t out[static REPLICA_DUMP_HEADER_SIZE],
+                               uint64_t index,
                                struct cb_span bytes)
 {
     put_le(out, DUMP_MAGIC, 8);

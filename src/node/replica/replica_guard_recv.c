@@ -49,8 +49,10 @@ static void check_history(struct replica *r, const struct raft_message *m)
         return;
     }
     if (a->term == raft->current_term && raft->state == RAFT_LEADER) {
-        replica_die(r, "member %llu leads in term %llu, as this node does: the cluster is split; stop "
-                       "all nodes and compare their logs", m->server_id, a->term);
+        replica_die(r,
+                    "member %llu leads in term %llu, as this node does: the cluster is split; stop "
+                    "all nodes and compare their logs",
+                    m->server_id, a->term);
     }
     for (unsigned i = 0; i <= a->n_entries; i++) {
         uint64_t index = a->prev_log_index + i;
@@ -63,16 +65,17 @@ static void check_history(struct replica *r, const struct raft_message *m)
         }
         uint64_t ours = replica_trail_term(raft, index);
         if (ours != 0 && ours != theirs) {
-            replica_die(r, "leader %llu has another entry %" PRIu64 " (term %" PRIu64
-                           ") than the committed one here (term %" PRIu64 "): a node came back with "
-                           "an old disk; stop all nodes and compare their logs",
+            replica_die(r,
+                        "leader %llu has another entry %" PRIu64 " (term %" PRIu64
+                        ") than the committed one here (term %" PRIu64 "): a node came back with "
+                        "an old disk; stop all nodes and compare their logs",
                         m->server_id, index, theirs, ours);
         }
     }
 }
 
-/* g1: libraft records the wrong index for a change that is not the first new entry. The leader sends
- * the rest again. The loose entries live in the batch and go with it. */
+/* g1: libraft records the wrong index for a change that is not the first new entry. The leader
+ * sends the rest again. The loose entries live in the batch and go with it. */
 static void cut_before_change(struct replica *r, struct raft_append_entries *a)
 {
     for (unsigned k = 1; k < a->n_entries; k++) {
@@ -84,8 +87,9 @@ static void cut_before_change(struct replica *r, struct raft_append_entries *a)
     }
 }
 
-/* g14: the leader fell back to the beginning, which is compacted here: libraft skips the check of the
- * previous entry and would append the first entries at the end. Answer with where the log begins. */
+/* g14: the leader fell back to the beginning, which is compacted here: libraft skips the check of
+ * the previous entry and would append the first entries at the end. Answer with where the log
+ * begins. */
 static void mend_from_zero(struct replica *r, struct raft_append_entries *a)
 {
     const struct raft *raft = &r->raft;

@@ -18,11 +18,11 @@
 
 /* What is known of sending the state to one member. */
 struct replica_peer {
-    uint64_t id;                /* 0: the slot is free */
-    struct replica_dump *dump;  /* on its way, or NULL */
-    uint64_t dump_sent_ms;      /* when one was last handed to the network; 0: never */
-    uint64_t dump_index;        /* the snapshot that it was for */
-    bool dump_awaited;          /* sent, and the member has not reached it yet */
+    uint64_t id;               /* 0: the slot is free */
+    struct replica_dump *dump; /* on its way, or NULL */
+    uint64_t dump_sent_ms;     /* when one was last handed to the network; 0: never */
+    uint64_t dump_index;       /* the snapshot that it was for */
+    bool dump_awaited;         /* sent, and the member has not reached it yet */
 };
 
 /* One InstallSnapshot message that waits for the owner's dump, then for the network. */
@@ -47,7 +47,7 @@ struct replica_put {
     bool state_ready;      /* install: the owner has stored the state */
     unsigned trailing;
     struct replica_mark mark; /* of `snapshot` */
-    uint64_t after_append; /* appends up to this number come first */
+    uint64_t after_append;    /* appends up to this number come first */
     struct raft_io_snapshot_put *req;
     const struct raft_snapshot *snapshot;
     raft_io_snapshot_put_cb cb;
@@ -57,7 +57,7 @@ struct replica_put {
 struct replica {
     struct raft raft;
     struct raft_fsm fsm;
-    struct raft_io io;      /* the functions as handed in */
+    struct raft_io io;       /* the functions as handed in */
     struct raft_io *raft_io; /* what was handed in, now with ours */
     raft_io_tick_cb raft_tick;
     raft_io_recv_cb raft_recv;
@@ -74,7 +74,7 @@ struct replica {
     unsigned depth;   /* calls into libraft that are under way */
 
     /* replica_propose.c */
-    struct cb_list requests; /* struct request: raft_apply's own, oldest first */
+    struct cb_list requests;     /* struct request: raft_apply's own, oldest first */
     struct replica_mark applied; /* up to where the owner's state goes */
     uint64_t delivered;          /* the last index that libraft gave to the fsm */
     uint64_t live_above;         /* what the log held at start */
@@ -123,17 +123,26 @@ void replica_release_requests(struct replica *r, bool all);
 CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
 
 /* replica_guard_send.c */
-int replica_io_send(struct raft_io *io, struct raft_io_send *req, const struct raft_message *message,
+int replica_io_send(struct raft_io *io,
+                    struct raft_io_send *req,
+                    const struct raft_message *message,
                     raft_io_send_cb cb);
 
 /* replica_disk.c */
-int replica_io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
-                    struct raft_snapshot **snapshot, raft_index *start_index,
-                    struct raft_entry *entries[], size_t *n_entries);
+int replica_io_load(struct raft_io *io,
+                    raft_term *term,
+                    raft_id *voted_for,
+                    struct raft_snapshot **snapshot,
+                    raft_index *start_index,
+                    struct raft_entry *entries[],
+                    size_t *n_entries);
 int replica_io_set_term(struct raft_io *io, raft_term term);
 int replica_io_set_vote(struct raft_io *io, raft_id id);
-int replica_io_append(struct raft_io *io, struct raft_io_append *req,
-                      const struct raft_entry entries[], unsigned n, raft_io_append_cb cb);
+int replica_io_append(struct raft_io *io,
+                      struct raft_io_append *req,
+                      const struct raft_entry entries[],
+                      unsigned n,
+                      raft_io_append_cb cb);
 int replica_io_truncate(struct raft_io *io, raft_index index);
 /* Holds the cut that comes with an installed snapshot: everything above `mark` goes. */
 void replica_disk_cut_for_install(struct replica *r, struct replica_mark mark);
@@ -145,9 +154,13 @@ void replica_disk_check(struct replica *r);
 void replica_disk_drop(struct replica *r);
 
 /* replica_snapshot.c */
-int replica_io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
-                            const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb);
-int replica_io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
+int replica_io_snapshot_put(struct raft_io *io,
+                            unsigned trailing,
+                            struct raft_io_snapshot_put *req,
+                            const struct raft_snapshot *snapshot,
+                            raft_io_snapshot_put_cb cb);
+int replica_io_snapshot_get(struct raft_io *io,
+                            struct raft_io_snapshot_get *req,
                             raft_io_snapshot_get_cb cb);
 int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs);
 int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf);
@@ -157,8 +170,10 @@ void replica_gets_drop(struct replica *r);
 
 /* replica_dump.c */
 /* Sends the owner's state in the place of the marker in `message`; calls `cb` once, perhaps now. */
-void replica_send_state(struct replica *r, struct raft_io_send *req,
-                        const struct raft_message *message, raft_io_send_cb cb);
+void replica_send_state(struct replica *r,
+                        struct raft_io_send *req,
+                        const struct raft_message *message,
+                        raft_io_send_cb cb);
 CB_MUST_USE bool replica_dump_is_sound(struct cb_span frame);
 /* Keeps the log while a member is sent the state. */
 void replica_pin_log(struct replica *r);

@@ -126,7 +126,8 @@ int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void 
     struct replica_entry e = {.index = index, .term = term, .live = index > r->live_above};
     if (!replica_entry_frame_read(cb_span(buf->base, buf->len), &e.bytes)) {
         replica_die(r,
-                    "entry %" PRIu64 " of term %" PRIu64 " in the raft log has a wrong checksum: the "
+                    "entry %" PRIu64 " of term %" PRIu64
+                    " in the raft log has a wrong checksum: the "
                     "disk or the memory is damaged; rebuild this node under a new id",
                     index, term);
     }

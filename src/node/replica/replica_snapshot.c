@@ -1,7 +1,7 @@
 /* Snapshots are markers (design D7): what a snapshot holds on disk says only up to which index the
- * owner's state goes; the state itself is the owner's. A marker is stored once that state is durable.
- * To a member that is too far behind the state travels inside the InstallSnapshot message; there it
- * is stored by the owner first, then the marker takes its place. */
+ * owner's state goes; the state itself is the owner's. A marker is stored once that state is
+ * durable. To a member that is too far behind the state travels inside the InstallSnapshot message;
+ * there it is stored by the owner first, then the marker takes its place. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -42,8 +42,9 @@ static void on_put_done(struct raft_io_snapshot_put *put, int status)
 {
     struct replica *r = put->data;
     if (status != 0) {
-        replica_die(r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
-                    r->raft_io->errmsg, raft_strerror(status));
+        replica_die(
+            r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
+            r->raft_io->errmsg, raft_strerror(status));
     }
     struct replica_put done = r->put;
     r->put.active = false;
@@ -86,8 +87,9 @@ void replica_put_continue(struct replica *r)
     p->put.data = r;
     int rv = r->io.snapshot_put(r->raft_io, p->trailing, &p->put, p->snapshot, on_put_done);
     if (rv != 0) {
-        replica_die(r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
-                    r->raft_io->errmsg, raft_strerror(rv));
+        replica_die(
+            r, "storing a raft snapshot failed: %s (%s); check the disk, then restart this node",
+            r->raft_io->errmsg, raft_strerror(rv));
     }
 }
 
@@ -98,13 +100,17 @@ static void start_install(struct replica *r)
     struct cb_span bytes;
     bool sound = replica_dump_read(cb_span(buf->base, buf->len), &index, &bytes);
     CB_ASSERT(sound); /* guard_install has seen it */
-    cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index, bytes.len);
+    cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index,
+           bytes.len);
     replica_disk_cut_for_install(r, r->put.mark);
     r->events.install_state(r->events.data, r->put.mark, bytes);
 }
 
-int replica_io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
-                            const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb)
+int replica_io_snapshot_put(struct raft_io *io,
+                            unsigned trailing,
+                            struct raft_io_snapshot_put *req,
+                            const struct raft_snapshot *snapshot,
+                            raft_io_snapshot_put_cb cb)
 {
     struct replica *r = replica_of_io(io);
     CB_ASSERT(!r->put.active);
@@ -156,11 +162,12 @@ void replica_install_done(struct replica *r, struct replica_mark applied)
 static int restore_at_start(struct replica *r, uint64_t index)
 {
     if (r->applied.index < index) {
-        snprintf(r->message, sizeof r->message,
-                 "the stored state ends at entry %" PRIu64 ", but the raft log begins after %" PRIu64
-                 ": what lies between is lost here; add this node again under a new id with an empty "
-                 "directory",
-                 r->applied.index, index);
+        snprintf(
+            r->message, sizeof r->message,
+            "the stored state ends at entry %" PRIu64 ", but the raft log begins after %" PRIu64
+            ": what lies between is lost here; add this node again under a new id with an empty "
+            "directory",
+            r->applied.index, index);
         r->refusal = REPLICA_STATE_BEHIND;
         return RAFT_CORRUPT;
     }
@@ -195,7 +202,7 @@ int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
 /* --- loading for a member --- */
 
 struct get {
-    struct cb_list link; /* in r->gets */
+    struct cb_list link;             /* in r->gets */
     struct raft_io_snapshot_get get; /* ours */
     struct replica *r;
     struct raft_io_snapshot_get *req;
@@ -209,11 +216,13 @@ static void on_got(struct raft_io_snapshot_get *get, struct raft_snapshot *snaps
 static void get_start(struct get *g)
 {
     struct replica *r = g->r;
-    int rv = ++g->attempts > GET_ATTEMPTS ? RAFT_IOERR
-                                          : r->io.snapshot_get(r->raft_io, &g->get, on_got);
+    int rv =
+        ++g->attempts > GET_ATTEMPTS ? RAFT_IOERR : r->io.snapshot_get(r->raft_io, &g->get, on_got);
     if (rv != 0) {
-        replica_die(r, "loading the raft snapshot failed: %s (%s); check the disk, then restart this "
-                       "node", r->raft_io->errmsg, raft_strerror(rv));
+        replica_die(r,
+                    "loading the raft snapshot failed: %s (%s); check the disk, then restart this "
+                    "node",
+                    r->raft_io->errmsg, raft_strerror(rv));
     }
 }
 
@@ -234,7 +243,8 @@ static void on_got(struct raft_io_snapshot_get *get, struct raft_snapshot *snaps
     cb_free(g);
 }
 
-int replica_io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
+int replica_io_snapshot_get(struct raft_io *io,
+                            struct raft_io_snapshot_get *req,
                             raft_io_snapshot_get_cb cb)
 {
     struct replica *r = replica_of_io(io);
@@ -250,7 +260,8 @@ int replica_io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req
 
 void replica_gets_drop(struct replica *r)
 {
-    CB_LIST_FOREACH_SAFE(l, tmp, &r->gets) {
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->gets)
+    {
         cb_list_remove(l);
         cb_free(CB_CONTAINER(l, struct get, link));
     }

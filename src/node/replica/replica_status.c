@@ -65,8 +65,8 @@ void replica_destroy(struct replica *r)
     cb_free(r);
 }
 
-static void peer_status(const struct replica *r, const struct raft_server *s,
-                        struct replica_peer_status *out)
+static void
+peer_status(const struct replica *r, const struct raft_server *s, struct replica_peer_status *out)
 {
     const struct replica_member *m = member_of(r, s->id);
     *out = (struct replica_peer_status){.id = s->id, .voter = s->role == RAFT_VOTER};

@@ -37,8 +37,11 @@ struct replica_uv {
     struct raft_io io;
     struct raft_uv_transport transport;
     /* The transport's own functions, around which ours lie. */
-    int (*tcp_connect)(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
-                       const char *address, raft_uv_connect_cb cb);
+    int (*tcp_connect)(struct raft_uv_transport *t,
+                       struct raft_uv_connect *req,
+                       raft_id id,
+                       const char *address,
+                       raft_uv_connect_cb cb);
     int (*tcp_listen)(struct raft_uv_transport *t, raft_uv_accept_cb cb);
     raft_uv_accept_cb accept;
     uv_check_t check;
@@ -57,7 +60,8 @@ static void join(char out[static PATH_MAX], const char *dir, const char *name)
 }
 
 /* Calls `fn` for each file of `path`; false when there is no such directory. */
-static bool for_each_file(const char *path, void (*fn)(const char *path, const char *name, void *ctx),
+static bool for_each_file(const char *path,
+                          void (*fn)(const char *path, const char *name, void *ctx),
                           void *ctx)
 {
     DIR *d = opendir(path);
@@ -174,8 +178,11 @@ static void on_connected(struct raft_uv_connect *inner, struct uv_stream_s *stre
     cb_free(c);
 }
 
-static int transport_connect(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
-                             const char *address, raft_uv_connect_cb cb)
+static int transport_connect(struct raft_uv_transport *t,
+                             struct raft_uv_connect *req,
+                             raft_id id,
+                             const char *address,
+                             raft_uv_connect_cb cb)
 {
     struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
     struct connect *c = cb_calloc(1, sizeof *c);
@@ -194,7 +201,9 @@ static void free_stream(uv_handle_t *handle)
     raft_free(handle);
 }
 
-static void on_accepted(struct raft_uv_transport *t, raft_id id, const char *address,
+static void on_accepted(struct raft_uv_transport *t,
+                        raft_id id,
+                        const char *address,
                         struct uv_stream_s *stream)
 {
     struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
@@ -232,7 +241,8 @@ static void init_transport(struct replica_uv *u, const char *listen)
 
 /* --- open and start --- */
 
-static void init_io(struct replica_uv *u, const struct replica_uv_config *uv,
+static void init_io(struct replica_uv *u,
+                    const struct replica_uv_config *uv,
                     const struct replica_config *config)
 {
     char path[PATH_MAX];
@@ -257,7 +267,8 @@ static void on_check(uv_check_t *check)
     replica_turn(u->r);
 }
 
-struct replica_uv *replica_uv_open(struct uv_loop_s *loop, const struct replica_uv_config *uv,
+struct replica_uv *replica_uv_open(struct uv_loop_s *loop,
+                                   const struct replica_uv_config *uv,
                                    const struct replica_config *config,
                                    const struct replica_events *events)
 {

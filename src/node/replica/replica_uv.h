@@ -15,19 +15,20 @@ struct uv_loop_s;
 struct replica_uv;
 
 struct replica_uv_config {
-    const char *dir;      /* exists, is private to this process */
-    const char *listen;   /* "a.b.c.d:port"; NULL: the member's own address */
-    size_t segment_size;  /* of the log's files; 0: CB_RAFT_SEGMENT_SIZE */
+    const char *dir;     /* exists, is private to this process */
+    const char *listen;  /* "a.b.c.d:port"; NULL: the member's own address */
+    size_t segment_size; /* of the log's files; 0: CB_RAFT_SEGMENT_SIZE */
 };
 
 /* True when DIR holds no raft log. */
 bool replica_uv_is_empty(const char *dir);
-/* Writes the first configuration, all or nothing. DIR must be empty, and whether it may be taken for
- * a new member's is the caller's to have found out (design D12). */
+/* Writes the first configuration, all or nothing. DIR must be empty, and whether it may be taken
+ * for a new member's is the caller's to have found out (design D12). */
 void replica_uv_bootstrap(const char *dir, const struct replica_config *config);
 
 /* Locks DIR; makes the process ignore SIGPIPE. `config` is copied. */
-struct replica_uv *replica_uv_open(struct uv_loop_s *loop, const struct replica_uv_config *uv,
+struct replica_uv *replica_uv_open(struct uv_loop_s *loop,
+                                   const struct replica_uv_config *uv,
                                    const struct replica_config *config,
                                    const struct replica_events *events);
 struct replica *replica_uv_replica(struct replica_uv *u);

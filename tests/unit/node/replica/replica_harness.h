@@ -1,7 +1,7 @@
 /* A cluster of replicas on fake machines, each with a toy owner: its state is a digest of what was
  * applied, its store a copy of that. */
-#ifndef CB_TESTS_UNIT_NODE_REPLICA_HARNESS_H
-#define CB_TESTS_UNIT_NODE_REPLICA_HARNESS_H
+#ifndef CB_UNIT_NODE_REPLICA_REPLICA_HARNESS_H
+#define CB_UNIT_NODE_REPLICA_REPLICA_HARNESS_H
 
 #include "node/replica/replica.h"
 #include "support/fake_raft_io.h"
@@ -36,7 +36,7 @@ struct member {
     bool install_pending;
     unsigned installed;
     /* what a test sets */
-    bool hold_store;   /* nothing becomes durable */
+    bool hold_store; /* nothing becomes durable */
     bool hold_lower;
     bool hold_dump;
     bool hold_install;

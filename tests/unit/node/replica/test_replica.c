@@ -1,5 +1,6 @@
-/* Proves that three replicas apply the same entries in the same order: through a change of leader, a
- * handover, restarts with replay, a cut-off leader; and that proposals get the answers they should. */
+/* Proves that three replicas apply the same entries in the same order: through a change of leader,
+ * a handover, restarts with replay, a cut-off leader; and that proposals get the answers they
+ * should. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

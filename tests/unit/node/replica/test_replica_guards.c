@@ -1,6 +1,6 @@
-/* Proves that each guard around libraft sees its message: its counter rises, what libraft would have
- * done wrong does not happen, and the cluster goes on. The messages are crafted; that they come about
- * by themselves is what the simulation shows. */
+/* Proves that each guard around libraft sees its message: its counter rises, what libraft would
+ * have done wrong does not happen, and the cluster goes on. The messages are crafted; that they
+ * come about by themselves is what the simulation shows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* Proves that a snapshot is a marker that waits for the owner's store, that a member which is too far
- * behind gets the state, once, and survives a crash at any point of it, and that a store which ends
- * before the log begins is refused. */
+/* Proves that a snapshot is a marker that waits for the owner's store, that a member which is too
+ * far behind gets the state, once, and survives a crash at any point of it, and that a store which
+ * ends before the log begins is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -189,7 +189,8 @@ static void a_leader_without_a_state_is_asked_again(void **state)
     assert_int_equal(away->installed, 1);
 }
 
-/* The process dies while the owner installs, and once between the owner's install and the marker. */
+/* The process dies while the owner installs, and once between the owner's install and the marker.
+ */
 static void a_crash_while_installing(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
-/* Proves on real disks, sockets and processes: three members elect a leader and agree on every entry,
- * also when the leader is killed with SIGKILL and comes back; a directory is bootstrapped once and
- * used by one process. */
+/* Proves on real disks, sockets and processes: three members elect a leader and agree on every
+ * entry, also when the leader is killed with SIGKILL and comes back; a directory is bootstrapped
+ * once and used by one process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -1,0 +1,305 @@
+/* Disks in memory: what was reported as done is there after a crash. */
+#include <string.h>
+
+#include "support/fake_raft_internal.h"
+
+#define LOAD_BATCH 4 /* entries that share an allocation when loaded, as raft_uv does */
+#define STALL_RETRY_MS 10
+
+/* --- disk image --- */
+
+raft_index fake_disk_last(const struct fake_disk *d)
+{
+    raft_index last = d->first + d->count - 1;
+    return d->snapshot_index > last ? d->snapshot_index : last;
+}
+
+void fake_disk_lose(struct fake_disk *d, size_t count)
+{
+    CB_ASSERT(count <= d->count);
+    for (; count > 0; count--) {
+        cb_free(d->entries[--d->count].data);
+    }
+}
+
+static void disk_append(struct fake_disk *d, const struct raft_entry *e)
+{
+    if (d->count == d->cap) {
+        d->cap = d->cap == 0 ? 64 : d->cap * 2;
+        d->entries = cb_realloc(d->entries, d->cap * sizeof d->entries[0]);
+    }
+    struct raft_buffer copy = fake_copy(e->buf.base, e->buf.len);
+    d->entries[d->count++] =
+        (struct fake_entry){.term = e->term, .type = e->type, .data = copy.base, .len = copy.len};
+}
+
+/* Entries before `first` go. */
+static void disk_cut_front(struct fake_disk *d, raft_index first)
+{
+    size_t n = first <= d->first ? 0 : (size_t)(first - d->first);
+    n = n > d->count ? d->count : n;
+    for (size_t i = 0; i < n; i++) {
+        cb_free(d->entries[i].data);
+    }
+    if (n > 0) {
+        memmove(d->entries, d->entries + n, (d->count - n) * sizeof d->entries[0]);
+        d->count -= n;
+        d->first += n;
+    }
+}
+
+static void
+disk_store_snapshot(struct fake_disk *d, const struct raft_snapshot *s, unsigned trailing)
+{
+    struct raft_buffer conf;
+    int rv = raft_configuration_encode(&s->configuration, &conf);
+    CB_ASSERT(rv == 0 && s->n_bufs == 1);
+    cb_free(d->snapshot_conf.base);
+    cb_free(d->snapshot_data.base);
+    d->snapshot_conf = fake_copy(conf.base, conf.len);
+    raft_free(conf.base);
+    d->snapshot_data = fake_copy(s->bufs[0].base, s->bufs[0].len);
+    d->snapshot_index = s->index;
+    d->snapshot_term = s->term;
+    d->snapshot_conf_index = s->configuration_index;
+    if (trailing == 0) {
+        fake_disk_lose(d, d->count);
+        d->first = s->index + 1;
+    } else if (s->index > trailing) {
+        disk_cut_front(d, s->index - trailing + 1);
+    }
+}
+
+static struct raft_snapshot *disk_load_snapshot(const struct fake_disk *d)
+{
+    struct raft_snapshot *s = raft_calloc(1, sizeof *s);
+    s->index = d->snapshot_index;
+    s->term = d->snapshot_term;
+    s->configuration_index = d->snapshot_conf_index;
+    raft_configuration_init(&s->configuration);
+    int rv = raft_configuration_decode(&d->snapshot_conf, &s->configuration);
+    CB_ASSERT(rv == 0);
+    s->bufs = raft_malloc(sizeof *s->bufs);
+    s->bufs[0].base = fake_raft_dup(d->snapshot_data.base, d->snapshot_data.len);
+    s->bufs[0].len = d->snapshot_data.len;
+    s->n_bufs = 1;
+    return s;
+}
+
+void fake_disk_fini(struct fake_disk *d)
+{
+    fake_disk_lose(d, d->count);
+    cb_free(d->entries);
+    cb_free(d->snapshot_conf.base);
+    cb_free(d->snapshot_data.base);
+}
+
+/* --- struct raft_io: disk --- */
+
+static int io_load(struct raft_io *io,
+                   raft_term *term,
+                   raft_id *vote,
+                   struct raft_snapshot **snapshot,
+                   raft_index *start,
+                   struct raft_entry **entries,
+                   size_t *n)
+{
+    struct fake_disk *d = &fake_node_of(io)->disk;
+    *term = d->term;
+    *vote = d->vote;
+    *snapshot = d->snapshot_index == 0 ? NULL : disk_load_snapshot(d);
+    *start = d->first;
+    *n = d->count;
+    *entries = d->count == 0 ? NULL : raft_malloc(d->count * sizeof **entries);
+    for (size_t i = 0; i < d->count; i += LOAD_BATCH) {
+        size_t end = i + LOAD_BATCH < d->count ? i + LOAD_BATCH : d->count;
+        size_t size = 0;
+        for (size_t j = i; j < end; j++) {
+            size += d->entries[j].len;
+        }
+        uint8_t *batch = raft_malloc(size == 0 ? 1 : size);
+        size_t at = 0;
+        for (size_t j = i; j < end; j++) {
+            const struct fake_entry *e = &d->entries[j];
+            (*entries)[j] = (struct raft_entry){.term = e->term, .type = e->type, .batch = batch};
+            (*entries)[j].buf = (struct raft_buffer){.base = batch + at, .len = e->len};
+            memcpy(batch + at, e->data, e->len);
+            at += e->len;
+        }
+    }
+    return 0;
+}
+
+static int io_bootstrap(struct raft_io *io, const struct raft_configuration *conf)
+{
+    struct fake_disk *d = &fake_node_of(io)->disk;
+    if (d->term != 0) {
+        return RAFT_CANTBOOTSTRAP;
+    }
+    struct raft_entry e = {.term = 1, .type = RAFT_CHANGE};
+    int rv = raft_configuration_encode(conf, &e.buf);
+    CB_ASSERT(rv == 0);
+    d->term = 1;
+    disk_append(d, &e);
+    raft_free(e.buf.base);
+    return 0;
+}
+
+static int io_recover(struct raft_io *io, const struct raft_configuration *conf)
+{
+    (void)io;
+    (void)conf;
+    return RAFT_INVALID;
+}
+
+static int io_set_term(struct raft_io *io, raft_term term)
+{
+    struct fake_node *n = fake_node_of(io);
+    if (n->set_term_rv != 0) {
+        return n->set_term_rv;
+    }
+    n->disk.term = term;
+    n->disk.vote = 0;
+    return 0;
+}
+
+static int io_set_vote(struct raft_io *io, raft_id id)
+{
+    fake_node_of(io)->disk.vote = id;
+    return 0;
+}
+
+/* One write at a time, in order. */
+struct disk_op {
+    uint64_t seq;                     /* 0: not in order with the others */
+    const struct raft_entry *entries; /* NULL: a cut or an installed snapshot */
+    unsigned count;
+    struct raft_io_append *append;
+    raft_io_append_cb append_cb;
+    raft_index truncate; /* != 0 */
+    unsigned trailing;
+    const struct raft_snapshot *snapshot;
+    struct raft_io_snapshot_put *put;
+    raft_io_snapshot_put_cb put_cb;
+};
+
+static void put_done(struct fake_node *n, struct disk_op *op)
+{
+    disk_store_snapshot(&n->disk, op->snapshot, op->trailing);
+    n->puts++;
+    op->put_cb(op->put, 0);
+}
+
+static void append_done(struct fake_node *n, struct disk_op *op)
+{
+    if (n->append_status == 0) {
+        for (unsigned i = 0; i < op->count; i++) {
+            disk_append(&n->disk, &op->entries[i]);
+        }
+    }
+    op->append_cb(op->append, n->append_status);
+}
+
+static void disk_run(struct fake_node *n, void *arg)
+{
+    struct disk_op *op = arg;
+    if (n->disk_stalled || (op->seq != 0 && op->seq != n->disk_done + 1)) {
+        fake_schedule(n, n->world->now_ms + STALL_RETRY_MS, disk_run, cb_free, op);
+        return;
+    }
+    n->disk_done += op->seq != 0;
+    if (op->entries != NULL) {
+        append_done(n, op);
+    } else if (op->truncate != 0) {
+        raft_index last = n->disk.first + n->disk.count - 1;
+        CB_ASSERT(op->truncate >= n->disk.first && op->truncate <= last + 1);
+        fake_disk_lose(&n->disk, (size_t)(last + 1 - op->truncate));
+    } else {
+        put_done(n, op);
+    }
+    cb_free(op);
+}
+
+static void disk_submit(struct fake_node *n, unsigned ms, struct disk_op op)
+{
+    uint64_t from =
+        n->disk_busy_until_ms > n->world->now_ms ? n->disk_busy_until_ms : n->world->now_ms;
+    n->disk_busy_until_ms = from + ms;
+    op.seq = ++n->disk_submitted;
+    fake_schedule(n, n->disk_busy_until_ms, disk_run, cb_free, cb_memdup(&op, sizeof op));
+}
+
+static int io_append(struct raft_io *io,
+                     struct raft_io_append *req,
+                     const struct raft_entry entries[],
+                     unsigned n,
+                     raft_io_append_cb cb)
+{
+    struct fake_node *node = fake_node_of(io);
+    for (unsigned i = 0; i < n; i++) {
+        CB_ASSERT(entries[i].buf.len % 8 == 0);
+    }
+    req->cb = cb;
+    disk_submit(node, node->disk_ms,
+                (struct disk_op){.entries = entries, .count = n, .append = req, .append_cb = cb});
+    return 0;
+}
+
+static int io_truncate(struct raft_io *io, raft_index index)
+{
+    disk_submit(fake_node_of(io), 0, (struct disk_op){.truncate = index});
+    return 0;
+}
+
+/* Taking a snapshot goes on beside the appends, installing one in order with them. */
+static int io_snapshot_put(struct raft_io *io,
+                           unsigned trailing,
+                           struct raft_io_snapshot_put *req,
+                           const struct raft_snapshot *snapshot,
+                           raft_io_snapshot_put_cb cb)
+{
+    struct fake_node *n = fake_node_of(io);
+    struct disk_op op = {.trailing = trailing, .snapshot = snapshot, .put = req, .put_cb = cb};
+    req->cb = cb;
+    if (trailing == 0) {
+        disk_submit(n, n->snapshot_ms, op);
+    } else {
+        fake_schedule(n, n->world->now_ms + n->snapshot_ms, disk_run, cb_free,
+                      cb_memdup(&op, sizeof op));
+    }
+    return 0;
+}
+
+struct get_op {
+    struct raft_io_snapshot_get *req;
+    raft_io_snapshot_get_cb cb;
+};
+
+static void get_run(struct fake_node *n, void *arg)
+{
+    struct get_op *op = arg;
+    op->cb(op->req, disk_load_snapshot(&n->disk), 0);
+    cb_free(op);
+}
+
+static int
+io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_snapshot_get_cb cb)
+{
+    struct fake_node *n = fake_node_of(io);
+    struct get_op op = {.req = req, .cb = cb};
+    fake_schedule(n, n->world->now_ms + 1, get_run, cb_free, cb_memdup(&op, sizeof op));
+    return 0;
+}
+
+void fake_disk_use(struct raft_io *io)
+{
+    io->load = io_load;
+    io->bootstrap = io_bootstrap;
+    io->recover = io_recover;
+    io->set_term = io_set_term;
+    io->set_vote = io_set_vote;
+    io->append = io_append;
+    io->truncate = io_truncate;
+    io->snapshot_put = io_snapshot_put;
+    io->snapshot_get = io_snapshot_get;
+}

@@ -1,0 +1,156 @@
+/* A network in memory: each link keeps its order; what a crash or a cut catches on the way is lost.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "support/fake_raft_internal.h"
+
+#define NETWORK_MS 1
+
+/* --- struct raft_io: network --- */
+
+/* A message outside of any process; what it points to is its own. */
+struct packet {
+    struct raft_message m;
+    struct raft_buffer conf; /* of an InstallSnapshot, encoded */
+    char address[32];
+};
+
+static void packet_drop(void *arg)
+{
+    struct packet *p = arg;
+    if (p->m.type == RAFT_APPEND_ENTRIES && p->m.append_entries.n_entries > 0) {
+        for (unsigned i = 0; i < p->m.append_entries.n_entries; i++) {
+            cb_free(p->m.append_entries.entries[i].buf.base);
+        }
+        cb_free(p->m.append_entries.entries);
+    } else if (p->m.type == RAFT_INSTALL_SNAPSHOT) {
+        cb_free(p->m.install_snapshot.data.base);
+        cb_free(p->conf.base);
+    }
+    cb_free(p);
+}
+
+static struct packet *packet_make(const struct raft_message *m)
+{
+    struct packet *p = cb_calloc(1, sizeof *p);
+    p->m = *m;
+    if (m->type == RAFT_APPEND_ENTRIES && m->append_entries.n_entries > 0) {
+        struct raft_append_entries *a = &p->m.append_entries;
+        a->entries = cb_memdup(a->entries, a->n_entries * sizeof a->entries[0]);
+        for (unsigned i = 0; i < a->n_entries; i++) {
+            a->entries[i].buf = fake_copy(a->entries[i].buf.base, a->entries[i].buf.len);
+        }
+    } else if (m->type == RAFT_INSTALL_SNAPSHOT) {
+        struct raft_buffer conf;
+        int rv = raft_configuration_encode(&m->install_snapshot.conf, &conf);
+        CB_ASSERT(rv == 0);
+        p->conf = fake_copy(conf.base, conf.len);
+        raft_free(conf.base);
+        p->m.install_snapshot.data =
+            fake_copy(m->install_snapshot.data.base, m->install_snapshot.data.len);
+    }
+    return p;
+}
+
+/* As raft_uv hands entries over: one array, one batch, both libraft's from then on. */
+static void own_entries(struct raft_append_entries *a)
+{
+    if (a->n_entries == 0) {
+        a->entries = NULL;
+        return;
+    }
+    size_t size = 0;
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        size += a->entries[i].buf.len;
+    }
+    uint8_t *batch = raft_malloc(size == 0 ? 1 : size);
+    uint8_t *at = batch;
+    struct raft_entry *entries = raft_malloc(a->n_entries * sizeof *entries);
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        const struct raft_buffer *from = &a->entries[i].buf;
+        entries[i] = a->entries[i];
+        entries[i].batch = batch;
+        entries[i].buf.base = at;
+        if (from->len > 0) {
+            memcpy(at, from->base, from->len);
+        }
+        at += from->len;
+    }
+    a->entries = entries;
+}
+
+static void packet_run(struct fake_node *n, void *arg)
+{
+    struct packet *p = arg;
+    struct raft_message m = p->m;
+    m.server_address = p->address;
+    if (m.type == RAFT_APPEND_ENTRIES) {
+        own_entries(&m.append_entries);
+    } else if (m.type == RAFT_INSTALL_SNAPSHOT) {
+        struct raft_install_snapshot *s = &m.install_snapshot;
+        raft_configuration_init(&s->conf);
+        int rv = raft_configuration_decode(&p->conf, &s->conf);
+        CB_ASSERT(rv == 0);
+        s->data.base = fake_raft_dup(s->data.base, s->data.len);
+    }
+    if (n->recv != NULL) {
+        n->recv(&n->io, &m);
+    }
+    packet_drop(p);
+}
+
+void fake_deliver(struct fake_node *n, const struct raft_message *m)
+{
+    fake_node_enter(n);
+    struct packet *p = packet_make(m);
+    snprintf(p->address, sizeof p->address, "%llu", m->server_id);
+    packet_run(n, p);
+    fake_node_leave(n);
+}
+
+struct sent {
+    struct raft_io_send *req;
+    raft_io_send_cb cb;
+};
+
+static void sent_run(struct fake_node *n, void *arg)
+{
+    (void)n;
+    struct sent *s = arg;
+    s->cb(s->req, 0);
+    cb_free(s);
+}
+
+static int io_send(struct raft_io *io,
+                   struct raft_io_send *req,
+                   const struct raft_message *m,
+                   raft_io_send_cb cb)
+{
+    struct fake_node *n = fake_node_of(io);
+    struct fake_world *w = n->world;
+    CB_ASSERT(m->server_id <= FAKE_NODES_MAX && m->server_address != NULL);
+    struct sent s = {.req = req, .cb = cb};
+    req->cb = cb;
+    fake_schedule(n, w->now_ms, sent_run, cb_free, cb_memdup(&s, sizeof s));
+    if (w->on_send != NULL) {
+        w->on_send(w->on_send_ctx, n->id, m);
+    }
+    struct fake_node *to = w->nodes[m->server_id];
+    if (to == NULL || !to->up || n->cut_to[m->server_id]) {
+        return 0;
+    }
+    struct packet *p = packet_make(m);
+    p->m.server_id = n->id;
+    memcpy(p->address, n->address, sizeof p->address);
+    uint64_t *busy = &w->link_busy_ms[n->id][to->id];
+    uint64_t at = w->now_ms + NETWORK_MS + cb_rng_below(&w->rng, 2);
+    *busy = at > *busy ? at : *busy; /* a link keeps its order */
+    fake_schedule(to, *busy, packet_run, packet_drop, p);
+    return 0;
+}
+
+void fake_net_use(struct raft_io *io)
+{
+    io->send = io_send;
+}
