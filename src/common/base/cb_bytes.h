@@ -1,6 +1,7 @@
 /* Little-endian numbers, varints and strings in byte runs: how log entries and stored records are
  * written. A writer appends to a cb_buf; a reader checks every bound and remembers a failure, so
- * that a decoder reads all fields and asks once at the end. Threads: one per reader. */
+ * that a decoder reads all fields and asks once at the end.
+ * Threads:   one per reader. */
 #ifndef CB_COMMON_BASE_CB_BYTES_H
 #define CB_COMMON_BASE_CB_BYTES_H
 

@@ -1,7 +1,8 @@
 /* Hashes of bytes: checksums of what lies on disk, digests of the state. Not for secrets.
  *
  * XXH3 with its fixed default seed, so that a digest is the same on every node and in every
- * process. Threads: any. */
+ * process.
+ * Threads:   any. */
 #ifndef CB_COMMON_BASE_CB_HASH_H
 #define CB_COMMON_BASE_CB_HASH_H
 

@@ -1,6 +1,6 @@
 /* A seeded generator (SplitMix64): the same seed gives the same numbers everywhere. Tests, jitter
- * and identities use it with a seed handed in; the job state machine uses none. Threads: one per
- * generator. */
+ * and identities use it with a seed handed in; the job state machine uses none.
+ * Threads:   one per generator. */
 #ifndef CB_COMMON_BASE_CB_RNG_H
 #define CB_COMMON_BASE_CB_RNG_H
 

@@ -3,9 +3,10 @@
  *
  * Boot time goes on while the machine is suspended: leases and the cluster's clock use it (design
  * D2, D3). Monotonic time does not: it is for measuring work. Wall time may step in either
- * direction: it is for log lines, and for the one case of D2 where no peer knows the time. Owns:
- * nothing. Threads:  any, when the functions behind it allow any (the system's do). Errors:   none;
- * a kernel without these clocks ends the process. */
+ * direction: it is for log lines, and for the one case of D2 where no peer knows the time.
+ * Owns:      nothing.
+ * Threads:   any, when the functions behind it allow any (the system's do).
+ * Errors:    none; a kernel without these clocks ends the process. */
 #ifndef CB_COMMON_SYS_CB_CLOCK_H
 #define CB_COMMON_SYS_CB_CLOCK_H
 

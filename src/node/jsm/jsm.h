@@ -1,12 +1,13 @@
 /* The job state machine: everything that a second client could observe, as a function of the log.
- *
  * Owns:      tubes, jobs, bodies, connections, waiting reserves, sessions and their results,
- * counters. Does not:  read a clock, do I/O, draw random numbers, log, or know that it is
- * replicated. Two machines that applied the same entries are equal, byte for byte, in every stored
- * record (design D1). Threads:   one; the caller serialises. Errors:    outcomes are values (enum
- * jsm_outcome). Entries were range-checked by node/entry; a contradiction inside the machine is a
- * bug and asserts. Time:      nanoseconds of the cluster clock, from the entry's stamp (design D2).
- */
+ *            counters.
+ * Does not:  read a clock, do I/O, draw random numbers, log, or know that it is replicated. Two
+ *            machines that applied the same entries are equal, byte for byte, in every stored
+ *            record (design D1).
+ * Threads:   one; the caller serialises.
+ * Errors:    outcomes are values (enum jsm_outcome). Entries were range-checked by node/entry; a
+ *            contradiction inside the machine is a bug and asserts.
+ * Time:      nanoseconds of the cluster clock, from the entry's stamp (design D2). */
 #ifndef CB_NODE_JSM_JSM_H
 #define CB_NODE_JSM_JSM_H
 
