@@ -1,4 +1,4 @@
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <errno.h>
 #include <ftw.h>

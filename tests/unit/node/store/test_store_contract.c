@@ -1,6 +1,6 @@
 /* What store.h promises, of both implementations: the one on disk and the double in memory. Each
  * test runs with `*state` pointing to whether it is the double's turn. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"

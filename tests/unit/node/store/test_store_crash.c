@@ -1,6 +1,6 @@
 /* kill -9 at any moment: what the next open finds is the state after some number of whole batches,
  * and at least everything that was reported durable. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * the state of its last commit or of the one before (LMDB's other root page); a wrong value is
  * never served, neither by a load nor by a read. Each round runs in a child, which damage may end.
  */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
  * nothing.
  *
  * The program's own pwrite, writev and fdatasync stand before libc's, so LMDB calls them. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* A dump is read back whole or not at all: cut anywhere, with any byte changed, with records lost
  * or swapped, of another cluster, it is refused. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include "node/store/store_dump.h"
 

@@ -1,6 +1,6 @@
 /* Opening: who may, what is refused, and that a refusal changes nothing; the thread that notifies;
  * and readers beside the writer. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <fcntl.h>
 #include <pthread.h>

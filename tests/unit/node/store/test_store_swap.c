@@ -1,7 +1,7 @@
 /* A process that ends at any step of a creation or of a swap leaves the old state or the new one,
  * and the next open says which and tidies up. Each step of the directory is a crash point; the
  * child ends at the n-th, for every n until it gets through. */
-#include "store_rig.h"
+#include "unit/node/store/store_rig.h"
 
 #include <dirent.h>
 #include <stdio.h>
