@@ -1,0 +1,224 @@
+#include "node/node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/cb_mem.h"
+#include "common/sys/cb_addr.h"
+#include "common/sys/cb_log.h"
+#include "node/node_internal.h"
+
+/* For the new leader to take over before this one stops. */
+#define HANDOVER_MS 1000
+#define HANDOVER_POLL_MS 10
+
+uint64_t node_id(const struct node *n)
+{
+    return n->options->self + 1;
+}
+
+const char *node_grpc_of(const struct node *n, uint64_t id)
+{
+    return id >= 1 && id <= n->options->n_members ? n->options->members[id - 1].grpc : "";
+}
+
+void node_turn(struct node *n)
+{
+    node_log_settle_role(n);
+    if (n->replica != NULL) {
+        proposer_turn(n->proposer);
+    }
+    node_log_settle_role(n);
+    node_store_turn(n);
+}
+
+/* What timers have done is looked at before the loop sleeps. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    node_turn(prepare->data);
+}
+
+/* ---- stop ---- */
+
+static void on_rpc_closed(void *ctx)
+{
+    struct node *n = ctx;
+    node_store_close(n);
+    cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, n->spans.applied.index);
+    /* The rest of the process is made to be killed (replica.h, "Stops"). */
+    _exit(0);
+}
+
+static void on_service_closed(void *ctx)
+{
+    struct node *n = ctx;
+    n->service = NULL;
+    rpc_close(n->rpc, on_rpc_closed, n);
+}
+
+static void stop_serving(struct node *n)
+{
+    uv_close((uv_handle_t *)&n->stop_timer, NULL);
+    service_close(n->service, on_service_closed, n);
+}
+
+static void on_handover_poll(uv_timer_t *timer)
+{
+    struct node *n = timer->data;
+    if (n->view.role != REPLICA_LEADER || --n->handover_polls == 0) {
+        stop_serving(n);
+    }
+}
+
+static void on_signal(uv_signal_t *signal, int signum)
+{
+    struct node *n = signal->data;
+    if (n->is_stopping) {
+        return;
+    }
+    n->is_stopping = true;
+    cb_log(CB_LOG_INFO, "node.stops", "signal=%d", signum);
+    node_ready_tell_stopping();
+    if (n->bootstrap != NULL) {
+        _exit(0); /* nothing is under way yet */
+    }
+    bool handed = n->options->n_members > 1 && n->view.role == REPLICA_LEADER &&
+                  replica_transfer(n->replica, 0);
+    CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
+    n->stop_timer.data = n;
+    if (handed) {
+        n->handover_polls = HANDOVER_MS / HANDOVER_POLL_MS;
+        CB_ASSERT(uv_timer_start(&n->stop_timer, on_handover_poll, HANDOVER_POLL_MS, HANDOVER_POLL_MS) == 0);
+    } else {
+        stop_serving(n);
+    }
+}
+
+/* ---- start ---- */
+
+static void init_loop(struct node *n)
+{
+    CB_ASSERT(uv_loop_init(&n->loop) == 0);
+    CB_ASSERT(uv_prepare_init(&n->loop, &n->prepare) == 0);
+    CB_ASSERT(uv_timer_init(&n->loop, &n->timer) == 0);
+    CB_ASSERT(uv_signal_init(&n->loop, &n->sigterm) == 0);
+    CB_ASSERT(uv_signal_init(&n->loop, &n->sigint) == 0);
+    n->prepare.data = n->timer.data = n->sigterm.data = n->sigint.data = n;
+}
+
+static void take_ports(struct node *n)
+{
+    const struct service_source source = {n, node_status_fill, node_status_identify};
+    struct cb_buf error;
+    cb_buf_init(&error);
+    n->rpc = rpc_create(&n->loop);
+    n->service = service_create(n->rpc, &source);
+    if (!service_listen(n->service, n->options->listen_grpc, &error)) {
+        cb_die("%.*s", (int)cb_buf_len(&error), (const char *)cb_buf_span(&error).ptr);
+    }
+    cb_buf_fini(&error);
+    node_ready_check_port(n->options->listen_raft);
+}
+
+static void make_proposer(struct node *n)
+{
+    const struct proposer_config config = {
+        .self = node_id(n),
+        .session_timeout_ns = n->options->session_timeout_ns,
+        .stamp_wall_ns = n->spans.durable.wall_ns,
+    };
+    struct proposer_env env;
+    node_log_env(n, &env);
+    n->proposer = proposer_create(&config, &env, n->machine);
+    service_set_proposer(n->service, n->proposer);
+}
+
+static void configure_replica(const struct node *n, struct replica_config *c, struct replica_member *members)
+{
+    replica_config_default(c);
+    for (size_t i = 0; i < n->options->n_members; i++) {
+        const struct node_member *m = &n->options->members[i];
+        members[i].id = i + 1;
+        snprintf(members[i].name, sizeof(members[i].name), "%s", m->name);
+        snprintf(members[i].address, sizeof(members[i].address), "%s", m->raft);
+    }
+    c->members = members;
+    c->member_count = n->options->n_members;
+    c->self = n->options->self;
+    c->election_ms = (unsigned)n->options->election_ms;
+    c->heartbeat_ms = (unsigned)n->options->heartbeat_ms;
+    c->applied = (struct replica_mark){n->spans.durable.index, n->spans.durable.term};
+    c->appended = (struct replica_mark){n->spans.durable.appended_index, n->spans.durable.appended_term};
+}
+
+void node_start_replica(struct node *n)
+{
+    struct replica_member members[CB_CLUSTER_NODES_MAX];
+    memset(members, 0, sizeof(members));
+    struct replica_config config;
+    configure_replica(n, &config, members);
+    const char *dir = n->options->data_dir;
+    if (n->phase == NODE_PREPARED) {
+        if (replica_uv_is_empty(dir)) {
+            replica_uv_bootstrap(dir, &config);
+        }
+        node_store_set_phase(n, NODE_BOOTSTRAPPED);
+    }
+    struct cb_addr a;
+    CB_ASSERT(cb_addr_parse(&a, n->options->listen_raft) == CB_ADDR_OK);
+    const struct replica_uv_config uv = {
+        .dir = dir, .listen = a.kind == CB_ADDR_IPV4 ? n->options->listen_raft : NULL};
+    struct replica_events events;
+    node_log_events(n, &events);
+    n->replica_uv = replica_uv_open(&n->loop, &uv, &config, &events);
+    n->replica = replica_uv_replica(n->replica_uv);
+    if (replica_uv_start(n->replica_uv) != REPLICA_STARTED) {
+        cb_die("%s", replica_message(n->replica));
+    }
+    replica_durable(n->replica, n->spans.durable.index);
+}
+
+/* What the two databases say together. */
+static void check_directory(const struct node *n)
+{
+    bool has_log = !replica_uv_is_empty(n->options->data_dir);
+    if (n->phase == NODE_BOOTSTRAPPED && !has_log) {
+        cb_die("%s has a state but no raft log: this node has lost its votes and must be added under a new "
+               "name",
+               n->options->data_dir);
+    }
+    if (n->phase == NODE_EMPTY && has_log) {
+        cb_die("%s has a raft log but no state: this node must be added under a new name",
+               n->options->data_dir);
+    }
+}
+
+_Noreturn void node_run(const struct node_options *options)
+{
+    struct node *n = cb_calloc(1, sizeof(*n));
+    n->options = options;
+    n->clock = cb_clock_system();
+    cb_list_init(&n->dumps);
+    entry_decoder_init(&n->decoder);
+    n->machine = jsm_create();
+    init_loop(n);
+    take_ports(n);
+    node_store_open(n);
+    check_directory(n);
+    make_proposer(n);
+    CB_ASSERT(uv_signal_start(&n->sigterm, on_signal, SIGTERM) == 0);
+    CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
+    CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
+    service_start(n->service);
+    cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name, node_id(n),
+           options->listen_grpc, options->listen_raft);
+    node_ready_tell(n);
+    if (n->phase == NODE_BOOTSTRAPPED) {
+        node_start_replica(n);
+    } else {
+        node_bootstrap_start(n);
+    }
+    uv_run(&n->loop, UV_RUN_DEFAULT);
+    CB_UNREACHABLE("the loop has ended");
+}

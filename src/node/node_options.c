@@ -1,0 +1,236 @@
+#include "node/node_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cb_hash.h"
+#include "common/sys/cb_addr.h"
+
+#define AT(member) offsetof(struct node_options, member)
+
+static const struct cb_option table[] = {
+    {.long_name = "name",
+     .kind = CB_OPTION_STRING,
+     .arg = "NAME",
+     .required = true,
+     .offset = AT(name),
+     .help = "this node's name in --cluster"},
+    {.long_name = "data-dir",
+     .kind = CB_OPTION_STRING,
+     .arg = "DIR",
+     .required = true,
+     .offset = AT(data_dir),
+     .help = "where the log and the state lie; made when missing"},
+    {.long_name = "cluster",
+     .kind = CB_OPTION_STRING,
+     .arg = "NAME=HOST:PORT,...",
+     .required = true,
+     .offset = AT(cluster_text),
+     .help = "all nodes, the same list on each; gRPC at the port, raft at the next one"},
+    {.long_name = "listen",
+     .kind = CB_OPTION_ADDRESS,
+     .arg = "ADDR:PORT",
+     .offset = AT(listen_text),
+     .help = "listen there instead of at this node's address in --cluster"},
+    {.long_name = "insecure",
+     .kind = CB_OPTION_FLAG,
+     .offset = AT(insecure),
+     .help = "listen on other addresses than loopback although nothing is encrypted"},
+    {.long_name = "election-ms",
+     .kind = CB_OPTION_NUMBER,
+     .arg = "MS",
+     .def = "500",
+     .min = 50,
+     .max = 60000,
+     .offset = AT(election_ms),
+     .help = "how long without a leader until there is an election"},
+    {.long_name = "heartbeat-ms",
+     .kind = CB_OPTION_NUMBER,
+     .arg = "MS",
+     .def = "100",
+     .min = 10,
+     .max = 10000,
+     .offset = AT(heartbeat_ms),
+     .help = "how often the leader says that it is there"},
+    {.long_name = "session-timeout",
+     .kind = CB_OPTION_DURATION,
+     .arg = "TIME",
+     .def = "30s",
+     .min = CB_NS_PER_S,
+     .max = 3600 * CB_NS_PER_S,
+     .offset = AT(session_timeout_ns),
+     .help = "a proxy that is silent for that long loses its clients' jobs"},
+    {.long_name = "ready-file",
+     .kind = CB_OPTION_STRING,
+     .arg = "FILE",
+     .offset = AT(ready_file),
+     .help = "written once this node listens"},
+    {.short_name = 'v',
+     .long_name = "verbose",
+     .kind = CB_OPTION_COUNT,
+     .offset = AT(verbose),
+     .help = "log more"},
+    {.short_name = 'V', .long_name = "version", .kind = CB_OPTION_VERSION, .help = "show the version"},
+    {.short_name = 'h', .long_name = "help", .kind = CB_OPTION_HELP, .help = "show this help"},
+};
+
+static const struct cb_options spec = {
+    .program = "coolbeans-node",
+    .summary = "A member of a coolbeans cluster: keeps the jobs, replicated and on disk.",
+    .options = table,
+    .count = sizeof(table) / sizeof(table[0]),
+};
+
+static bool is_name(const char *s, size_t len)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    return len >= 1 && len <= CB_NODE_NAME_MAX && strspn(s, allowed) >= len;
+}
+
+/* The address, and the one at the next port. */
+static bool both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[static CB_ADDRESS_MAX])
+{
+    struct cb_addr a;
+    if (cb_addr_parse(&a, text) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.kind == CB_ADDR_IPV6 ||
+        a.port == 0 || a.port == UINT16_MAX) {
+        return false;
+    }
+    cb_addr_format(&a, grpc);
+    a.port++;
+    cb_addr_format(&a, raft);
+    return true;
+}
+
+static bool parse_member(struct node_member *m, const char *text, size_t len, struct cb_buf *error)
+{
+    char row[CB_NODE_NAME_MAX + CB_ADDRESS_MAX + 2];
+    const char *eq = memchr(text, '=', len);
+    if (eq != NULL && len < sizeof(row) && is_name(text, (size_t)(eq - text))) {
+        memcpy(row, text, len);
+        row[len] = '\0';
+        size_t name_len = (size_t)(eq - text);
+        memcpy(m->name, row, name_len);
+        m->name[name_len] = '\0';
+        if (both_addresses(row + name_len + 1, m->grpc, m->raft)) {
+            return true;
+        }
+    }
+    cb_buf_printf(error,
+                  "--cluster: \"%.*s\" is not NAME=HOST:PORT (a name of letters, digits and \"-_.\", an "
+                  "IPv4 address or a host name, a port from 1 to 65534)",
+                  (int)len, text);
+    return false;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct node_member *)a)->name, ((const struct node_member *)b)->name);
+}
+
+static bool check_names(struct node_options *o, struct cb_buf *error)
+{
+    qsort(o->members, o->n_members, sizeof(o->members[0]), compare_names);
+    bool found = false;
+    for (size_t i = 0; i < o->n_members; i++) {
+        if (i > 0 && strcmp(o->members[i].name, o->members[i - 1].name) == 0) {
+            cb_buf_printf(error, "--cluster: the name \"%s\" stands there twice", o->members[i].name);
+            return false;
+        }
+        if (strcmp(o->members[i].name, o->name) == 0) {
+            o->self = i;
+            found = true;
+        }
+    }
+    if (!found) {
+        cb_buf_printf(error, "--name: \"%s\" is not in --cluster; add it there or use one of its names",
+                      o->name);
+    }
+    return found;
+}
+
+static bool parse_cluster(struct node_options *o, struct cb_buf *error)
+{
+    const char *at = o->cluster_text;
+    for (;;) {
+        size_t len = strcspn(at, ",");
+        if (o->n_members == CB_CLUSTER_NODES_MAX) {
+            cb_buf_printf(error, "--cluster: at most %d nodes", CB_CLUSTER_NODES_MAX);
+            return false;
+        }
+        if (!parse_member(&o->members[o->n_members++], at, len, error)) {
+            return false;
+        }
+        if (at[len] == '\0') {
+            return check_names(o, error);
+        }
+        at += len + 1;
+    }
+}
+
+static uint64_t digest_names(const struct node_options *o)
+{
+    uint64_t digest = 1;
+    for (size_t i = 0; i < o->n_members; i++) {
+        digest = cb_hash_seeded(o->members[i].name, strlen(o->members[i].name) + 1, digest);
+    }
+    return digest != 0 ? digest : 1;
+}
+
+static bool choose_listen(struct node_options *o, struct cb_buf *error)
+{
+    const char *text = o->listen_text != NULL ? o->listen_text : o->members[o->self].grpc;
+    if (!both_addresses(text, o->listen_grpc, o->listen_raft)) {
+        cb_buf_printf(error,
+                      "--listen: \"%s\" is not ADDR:PORT with an IPv4 address and a port from 1 to 65534",
+                      text);
+        return false;
+    }
+    struct cb_addr a;
+    CB_ASSERT(cb_addr_parse(&a, o->listen_grpc) == CB_ADDR_OK);
+    if (o->listen_text != NULL && a.kind != CB_ADDR_IPV4) {
+        cb_buf_printf(error, "--listen: \"%s\" is a name; give the IPv4 address to listen on", text);
+        return false;
+    }
+    if (!o->insecure && !cb_addr_is_loopback(&a)) {
+        cb_buf_printf(error,
+                      "%s is not a loopback address, and nothing is encrypted or authenticated yet: "
+                      "give --insecure if only trusted machines reach it",
+                      o->listen_grpc);
+        return false;
+    }
+    return true;
+}
+
+static bool check_times(const struct node_options *o, struct cb_buf *error)
+{
+    if (o->heartbeat_ms * 2 > o->election_ms) {
+        cb_buf_printf(error, "--election-ms must be at least twice --heartbeat-ms");
+        return false;
+    }
+    /* A leader that was cut off must have noticed before its proxies' leases are over. */
+    if (o->session_timeout_ns < 2 * o->election_ms * CB_NS_PER_MS) {
+        cb_buf_printf(error, "--session-timeout must be at least twice --election-ms");
+        return false;
+    }
+    return true;
+}
+
+enum cb_options_result
+node_options_parse(struct node_options *o, int argc, char **argv, struct cb_buf *text)
+{
+    memset(o, 0, sizeof(*o));
+    enum cb_options_result r = cb_options_parse(&spec, argc, argv, o, NULL, text);
+    if (r == CB_OPTIONS_HELP) {
+        cb_options_help(&spec, text);
+    }
+    if (r != CB_OPTIONS_OK) {
+        return r;
+    }
+    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_times(o, text)) {
+        return CB_OPTIONS_ERROR;
+    }
+    o->cluster = digest_names(o);
+    return CB_OPTIONS_OK;
+}

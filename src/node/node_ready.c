@@ -1,0 +1,82 @@
+/* Ports before the start, and the news that the node listens. */
+#include "node/node_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#ifdef CB_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "common/sys/cb_addr.h"
+
+static int try_port(const struct addrinfo *ai)
+{
+    int on = 1;
+    int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, ai->ai_protocol);
+    if (fd < 0) {
+        return errno;
+    }
+    int err = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 1) != 0) {
+        err = errno;
+    }
+    close(fd);
+    return err;
+}
+
+/* The raft port is taken much later, when there may be something on disk already. */
+void node_ready_check_port(const char *address)
+{
+    struct cb_addr a;
+    CB_ASSERT(cb_addr_parse(&a, address) == CB_ADDR_OK);
+    char port[8];
+    snprintf(port, sizeof(port), "%u", a.port);
+    const struct addrinfo hints = {
+        .ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found;
+    int rv = getaddrinfo(a.host, port, &hints, &found);
+    if (rv != 0) {
+        cb_die("cannot listen on %s (raft): %s", address, gai_strerror(rv));
+    }
+    int err = try_port(found);
+    freeaddrinfo(found);
+    if (err == EADDRINUSE) {
+        cb_die("cannot listen on %s (raft, the port after gRPC's): another process has that port; stop it "
+               "or choose another",
+               address);
+    }
+    if (err != 0) {
+        cb_die("cannot listen on %s (raft): %s", address, strerror(err));
+    }
+}
+
+static void write_ready_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+        cb_die("cannot write --ready-file %s: %s", path, strerror(errno));
+    }
+    close(fd);
+}
+
+void node_ready_tell(const struct node *n)
+{
+    if (n->options->ready_file != NULL) {
+        write_ready_file(n->options->ready_file);
+    }
+#ifdef CB_HAVE_SYSTEMD
+    (void)sd_notify(0, "READY=1"); /* without a manager there is nobody to tell */
+#endif
+}
+
+void node_ready_tell_stopping(void)
+{
+#ifdef CB_HAVE_SYSTEMD
+    (void)sd_notify(0, "STOPPING=1");
+#endif
+}

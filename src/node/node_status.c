@@ -1,0 +1,100 @@
+/* What the node says of itself. */
+#include "node/node_internal.h"
+
+#include "node/store/store_meta.h"
+
+static const char *role_name(const struct node *n)
+{
+    if (n->replica == NULL) {
+        return "starting";
+    }
+    switch (n->view.role) {
+    case REPLICA_LEADER:
+        return "leader";
+    case REPLICA_CANDIDATE:
+        return "candidate";
+    case REPLICA_FOLLOWER:
+        return "follower";
+    }
+    CB_UNREACHABLE("role");
+}
+
+static void count(struct wire_status *out, const char *name, uint64_t value)
+{
+    struct wire_status_counter *c = wire_status_add_counter(out);
+    c->name = cb_span_str(name);
+    c->value = value;
+}
+
+static void fill_members(const struct node *n, struct wire_status *out)
+{
+    for (size_t i = 0; i < n->options->n_members; i++) {
+        struct wire_member *m = wire_status_add_member(out);
+        m->id = i + 1;
+        m->name = cb_span_str(n->options->members[i].name);
+        m->grpc = cb_span_str(n->options->members[i].grpc);
+        m->raft = cb_span_str(n->options->members[i].raft);
+        m->role = cb_span_str("voter");
+    }
+}
+
+static void fill_replica(const struct node *n, struct wire_status *out)
+{
+    struct replica_status s;
+    replica_status(n->replica, &s);
+    out->term = s.view.term;
+    out->leader = s.view.leader_id;
+    out->commit = s.commit_index;
+#define X(name, what) count(out, "replica_" #name, s.counters.name);
+    REPLICA_COUNTERS(X)
+#undef X
+}
+
+static void fill_counters(const struct node *n, struct wire_status *out)
+{
+    const struct proposer_counters *p = proposer_counters_get(n->proposer);
+#define X(name, what) count(out, "proposer_" #name, p->name);
+    PROPOSER_COUNTERS(X)
+#undef X
+    const struct service_counters *s = service_counters_get(n->service);
+    count(out, "service_streams", s->streams);
+    count(out, "service_malformed", s->malformed);
+    count(out, "store_pending_bytes", store_pending_bytes(n->store));
+    count(out, "store_dirty_bytes", jsm_dirty_bytes(n->machine));
+    count(out, "store_full", store_is_full(n->store));
+    count(out, "log_digest", jsm_log_digest(n->machine));
+}
+
+void node_status_fill(void *data, struct wire_status *out)
+{
+    const struct node *n = data;
+    out->name = cb_span_str(n->options->name);
+    out->id = node_id(n);
+    out->role = cb_span_str(role_name(n));
+    out->applied = jsm_index(n->machine);
+    out->durable = n->spans.durable.index;
+    out->version = cb_span_str(CB_VERSION);
+    out->protocol = WIRE_PROTOCOL_VERSION;
+    out->entry_format = ENTRY_FORMAT;
+    out->record_format = STORE_META_VERSION;
+    out->serving = proposer_is_serving(n->proposer);
+    fill_members(n, out);
+    if (n->replica != NULL) {
+        fill_replica(n, out);
+    }
+    fill_counters(n, out);
+}
+
+void node_status_identify(void *data, struct wire_identify_reply *out)
+{
+    const struct node *n = data;
+    static const uint32_t states[] = {
+        [NODE_EMPTY] = WIRE_IDENTIFY_EMPTY,
+        [NODE_PREPARED] = WIRE_IDENTIFY_PREPARED,
+        [NODE_BOOTSTRAPPED] = WIRE_IDENTIFY_BOOTSTRAPPED,
+    };
+    out->state = states[n->phase];
+    out->cluster = n->options->cluster;
+    out->id = node_id(n);
+    out->name = cb_span_str(n->options->name);
+}

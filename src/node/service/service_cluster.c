@@ -1,0 +1,34 @@
+/* Cluster.Status and Cluster.Identify. */
+#include "node/service/service_internal.h"
+
+void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    (void)request; /* it has no fields */
+    struct service *s = ctx;
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_status_clear(&s->status);
+    s->source.status(s->source.data, &s->status);
+    wire_status_encode(&s->status, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
+
+void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    struct service *s = ctx;
+    struct wire_identify_request q;
+    enum wire_error error = wire_identify_request_decode(&q, request);
+    if (error != WIRE_OK) {
+        s->counters.malformed++;
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, wire_error_text(error));
+        return;
+    }
+    struct wire_identify_reply reply = {0};
+    s->source.identify(s->source.data, &reply);
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_identify_reply_encode(&reply, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
