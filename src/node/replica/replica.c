@@ -7,9 +7,10 @@
 #include "common/sys/cb_log.h"
 #include "node/replica/replica_internal.h"
 
-/* A member that installs a state is silent for as long as that takes; only then is it sent again.
- */
-#define INSTALL_TIMEOUT_MS 600000
+/* After this libraft tries again a member that was sent the state and has not reached it. Nothing
+ * else makes it: a message that is lost, or dropped because another is on its way, is not told to it.
+ * What comes while the member still installs is dropped there (g2). */
+#define INSTALL_TIMEOUT_MS 30000
 /* A new member may have to be sent the state within one round of catching up. */
 #define CATCH_UP_ROUND_MS 600000
 
@@ -173,6 +174,7 @@ struct replica *replica_create(const struct replica_config *config,
     r->durable = config->applied.index;
     cb_list_init(&r->requests);
     cb_list_init(&r->disk_ops);
+    cb_list_init(&r->finished);
     cb_list_init(&r->dumps);
     cb_list_init(&r->gets);
     wrap_io(r, io);

@@ -99,9 +99,10 @@ struct replica_events {
     void (*dump_state)(void *data, uint64_t at_least, struct replica_dump *dump);
     /* The state that a leader sent, for a snapshot at `mark`; the bytes live until
      * replica_install_done, which the owner calls once the new state lies durably beside the old
-     * one. What it stores carries replica_appended of this member, not the pair of the sender. */
+     * one, or at once when its own state goes as far. What it stores carries replica_appended of this member, not the pair of the sender. */
     void (*install_state)(void *data, struct replica_mark mark, struct cb_span bytes);
-    /* The log now begins after `mark`: swap the installed state in. Entries at or below its own
+    /* Follows replica_install_done; between the two the owner stores nothing of its old state.
+     * The log now begins after `mark`: swap the installed state in. Entries at or below its own
      * index are not applied to it. */
     void (*installed)(void *data, struct replica_mark mark);
 };
@@ -162,13 +163,19 @@ void replica_dump_seal(struct cb_buf *bytes, uint64_t index);
 /* Ends the request `dump`: the sealed `bytes` are taken (left empty). NULL: there is no state to be
  * had now; the member will be asked for again. */
 void replica_dump_done(struct replica *r, struct replica_dump *dump, struct cb_buf *bytes);
-/* `applied`: up to where the installed state goes, >= the mark of install_state. */
+/* `applied`: up to where the state goes from now on. It may be below the mark of install_state when
+ * only entries of libraft's own lie between. */
 void replica_install_done(struct replica *r, struct replica_mark applied);
 
 /* The end of what is durable in the log here. The owner stores it with each commit of its state. */
 struct replica_mark replica_appended(const struct replica *r);
 /* Entries proposed and not yet committed. */
 uint64_t replica_backlog(struct replica *r);
+
+/* While held, a follower does not confirm what it has on disk: so a store that is behind slows the
+ * leader down (design D6). It does not stand for election either; a leader is not held. Callbacks may
+ * hold, and not release. */
+void replica_hold_appends(struct replica *r, bool hold);
 
 /* For whoever runs the loop: the end of a turn. */
 void replica_turn(struct replica *r);

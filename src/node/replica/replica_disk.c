@@ -59,6 +59,10 @@ void replica_disk_drop(struct replica *r)
     {
         op_free(op_of(l));
     }
+    CB_LIST_FOREACH_SAFE(l, tmp, &r->finished)
+    {
+        op_free(op_of(l));
+    }
 }
 
 bool replica_disk_done_up_to(const struct replica *r, uint64_t seq)
@@ -82,6 +86,33 @@ static void raise_appended(struct replica *r, struct replica_mark mark)
     }
 }
 
+/* A leader never holds its own back: it slows down what it proposes. While a snapshot is installed
+ * libraft ignores the callback, and after it could take it for that of other entries. */
+static bool is_held(struct replica *r)
+{
+    return r->hold_appends && raft_state(&r->raft) != RAFT_LEADER && !r->raft.snapshot.installing;
+}
+
+static void report_finished(struct replica *r)
+{
+    while (!cb_list_is_empty(&r->finished) && !is_held(r)) {
+        struct disk_op *op = op_of(cb_list_first(&r->finished));
+        struct raft_io_append *req = op->req;
+        raft_io_append_cb cb = op->cb;
+        op_free(op);
+        replica_enter(r);
+        cb(req, 0);
+        replica_leave(r);
+    }
+}
+
+void replica_hold_appends(struct replica *r, bool hold)
+{
+    CB_ASSERT(hold || r->depth == 0);
+    r->hold_appends = hold;
+    report_finished(r);
+}
+
 static void on_appended(struct raft_io_append *append, int status)
 {
     struct disk_op *op = append->data;
@@ -92,12 +123,9 @@ static void on_appended(struct raft_io_append *append, int status)
                     r->raft_io->errmsg, raft_strerror(status));
     }
     raise_appended(r, op->mark);
-    struct raft_io_append *req = op->req;
-    raft_io_append_cb cb = op->cb;
-    op_free(op);
-    replica_enter(r);
-    cb(req, 0);
-    replica_leave(r);
+    cb_list_remove(&op->link);
+    cb_list_push_back(&r->finished, &op->link);
+    report_finished(r);
     replica_put_continue(r);
 }
 
@@ -217,6 +245,8 @@ int replica_io_truncate(struct raft_io *io, raft_index index)
 
 void replica_disk_cut_for_install(struct replica *r, struct replica_mark mark)
 {
+    CB_ASSERT(r->raft.legacy.snapshot_install);
+    report_finished(r);
     bool other_term = r->appended.index == mark.index && r->appended.term != mark.term;
     bool held = lower_recorded(r, other_term ? mark.index - 1 : mark.index);
     r->put.cut_held = held;
@@ -254,6 +284,7 @@ void replica_lowered(struct replica *r)
  * to be gone by then. On a full disk it waits for a new segment, rightly and without end. */
 void replica_disk_check(struct replica *r)
 {
+    report_finished(r); /* it may lead by now */
     struct cb_list *l = cb_list_first(&r->disk_ops);
     if (l == NULL || !op_of(l)->submitted) {
         return;

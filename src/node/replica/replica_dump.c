@@ -90,7 +90,12 @@ void replica_send_state(struct replica *r,
         cb(req, 0);
         return;
     }
+    const struct raft_buffer *marker = &message->install_snapshot.data;
     struct replica_dump *d = cb_calloc(1, sizeof *d);
+    if (!replica_marker_read(cb_span(marker->base, marker->len), &d->at_least)) {
+        replica_die(r, "the raft snapshot has a wrong checksum: the disk is damaged; add this node "
+                       "again under a new id with an empty directory");
+    }
     d->r = r;
     d->peer = p;
     d->req = req;
@@ -102,7 +107,7 @@ void replica_send_state(struct replica *r,
     p->dump_index = message->install_snapshot.last_index;
     r->counters.dumps_started++;
     replica_pin_log(r);
-    r->events.dump_state(r->events.data, p->dump_index, d);
+    r->events.dump_state(r->events.data, d->at_least, d);
 }
 
 static bool still_leads(const struct replica *r, const struct replica_dump *d)
@@ -122,7 +127,7 @@ static bool may_send(struct replica *r, struct replica_dump *d)
         return false;
     }
     CB_ASSERT(replica_dump_read_header(cb_buf_span(&d->bytes), &index, &bytes));
-    CB_ASSERT(index >= d->peer->dump_index);
+    CB_ASSERT(index >= d->at_least);
     d->message.server_address = replica_address_of(r, d->peer->id);
     return still_leads(r, d) && d->message.server_address != NULL;
 }

@@ -32,6 +32,7 @@ struct replica_dump {
     struct replica_peer *peer;
     struct raft_io_send *req; /* libraft's */
     raft_io_send_cb cb;
+    uint64_t at_least;           /* where the state has to be */
     struct raft_message message; /* its conf and data belong to libraft until `cb` */
     struct raft_io_send send;    /* ours, once it is with the network */
     struct cb_buf bytes;         /* the sealed state; libraft never sees it as its own */
@@ -47,6 +48,7 @@ struct replica_put {
     bool state_ready;      /* install: the owner has stored the state */
     unsigned trailing;
     struct replica_mark mark; /* of `snapshot` */
+    uint64_t needs;           /* where the owner's state has to be, <= mark.index */
     uint64_t after_append;    /* appends up to this number come first */
     struct raft_io_snapshot_put *req;
     const struct raft_snapshot *snapshot;
@@ -83,9 +85,11 @@ struct replica {
 
     /* replica_disk.c */
     struct cb_list disk_ops; /* struct disk_op, in the order of libraft's calls */
-    bool lowering;           /* the first of `disk_ops` waits for replica_lowered */
-    uint64_t next_index;     /* of the next entry appended */
-    uint64_t append_seq;     /* number of the last append */
+    struct cb_list finished; /* struct disk_op: appends on disk, not yet told to libraft */
+    bool hold_appends;
+    bool lowering;       /* the first of `disk_ops` waits for replica_lowered */
+    uint64_t next_index; /* of the next entry appended */
+    uint64_t append_seq; /* number of the last append */
     struct replica_mark appended;
     uint64_t disk_full_told_ms;
     raft_term voted_term; /* the last vote, so that a second one in a term is seen */

@@ -25,6 +25,12 @@ static void *make_marker(struct replica *r, uint64_t index)
     return p;
 }
 
+/* The last entries up to `index` may be libraft's own, which never reach the owner. */
+static uint64_t state_index_at(const struct replica *r, uint64_t index)
+{
+    return r->applied.index < index ? r->applied.index : index;
+}
+
 int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 {
     struct replica *r = fsm->data;
@@ -32,7 +38,7 @@ int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsig
     if (*bufs == NULL) {
         replica_die(r, "out of memory for a snapshot marker");
     }
-    (*bufs)[0].base = make_marker(r, raft_last_applied(&r->raft));
+    (*bufs)[0].base = make_marker(r, state_index_at(r, raft_last_applied(&r->raft)));
     (*bufs)[0].len = REPLICA_MARKER_SIZE;
     *n_bufs = 1;
     return 0;
@@ -78,8 +84,8 @@ void replica_put_continue(struct replica *r)
     if (!p->active || p->submitted) {
         return;
     }
-    bool ready = p->install ? p->state_ready && !p->cut_held
-                            : appends_are_done(r) && r->durable >= p->mark.index;
+    bool ready =
+        p->install ? p->state_ready && !p->cut_held : appends_are_done(r) && r->durable >= p->needs;
     if (!ready) {
         return;
     }
@@ -100,6 +106,7 @@ static void start_install(struct replica *r)
     struct cb_span bytes;
     bool sound = replica_dump_read(cb_span(buf->base, buf->len), &index, &bytes);
     CB_ASSERT(sound); /* guard_install has seen it */
+    r->put.needs = index < r->put.mark.index ? index : r->put.mark.index;
     cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index,
            bytes.len);
     replica_disk_cut_for_install(r, r->put.mark);
@@ -119,6 +126,7 @@ int replica_io_snapshot_put(struct raft_io *io,
         .install = trailing == 0,
         .trailing = trailing,
         .mark = {.index = snapshot->index, .term = snapshot->term},
+        .needs = state_index_at(r, snapshot->index),
         .after_append = r->append_seq,
         .req = req,
         .snapshot = snapshot,
@@ -128,9 +136,9 @@ int replica_io_snapshot_put(struct raft_io *io,
         start_install(r);
         return 0;
     }
-    if (r->durable < snapshot->index) {
+    if (r->durable < r->put.needs) {
         r->counters.puts_held_for_store++;
-        r->events.want_durable(r->events.data, snapshot->index);
+        r->events.want_durable(r->events.data, r->put.needs);
     }
     replica_put_continue(r);
     return 0;
@@ -148,12 +156,12 @@ void replica_install_done(struct replica *r, struct replica_mark applied)
 {
     struct replica_put *p = &r->put;
     CB_ASSERT(p->active && p->install && !p->state_ready);
-    CB_ASSERT(applied.index >= p->mark.index);
+    CB_ASSERT(applied.index >= p->needs);
     r->install_applied = applied;
     /* libraft keeps this buffer and hands it to replica_fsm_restore. */
     struct raft_buffer *buf = &p->snapshot->bufs[0];
     raft_free(buf->base);
-    buf->base = make_marker(r, p->mark.index);
+    buf->base = make_marker(r, p->needs);
     buf->len = REPLICA_MARKER_SIZE;
     p->state_ready = true;
     replica_put_continue(r);
@@ -192,7 +200,7 @@ int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     } else {
         r->applied = r->install_applied;
         r->durable = r->install_applied.index;
-        r->events.installed(r->events.data, (struct replica_mark){index, r->put.mark.term});
+        r->events.installed(r->events.data, r->put.mark);
     }
     r->delivered = index;
     raft_free(buf->base); /* ours on success */

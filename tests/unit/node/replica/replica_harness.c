@@ -1,5 +1,6 @@
 #include "unit/node/replica/replica_harness.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@
 
 void member_store(struct member *m)
 {
+    if (m->swap_pending) {
+        return;
+    }
     m->stored = m->state;
     m->stored_appended = replica_appended(m->r);
     fake_node_enter(m->node);
@@ -60,6 +64,7 @@ static void on_want_durable(void *data, uint64_t index)
 void member_lowered(struct member *m)
 {
     m->stored_appended = m->lower_to;
+    m->lower_waits = false;
     fake_node_enter(m->node);
     replica_lowered(m->r);
     fake_node_leave(m->node);
@@ -69,6 +74,7 @@ static void on_lower_appended(void *data, struct replica_mark mark)
 {
     struct member *m = data;
     m->lower_to = mark;
+    m->lower_waits = true;
     m->lowerings++;
     if (!m->hold_lower) {
         member_lowered(m);
@@ -101,6 +107,7 @@ static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *du
 void member_install(struct member *m)
 {
     m->install_pending = false;
+    m->swap_pending = true;
     m->stored = m->arriving;
     m->stored_appended = replica_appended(m->r);
     fake_node_enter(m->node);
@@ -113,7 +120,7 @@ static void on_install_state(void *data, struct replica_mark mark, struct cb_spa
     struct member *m = data;
     assert_int_equal(bytes.len, sizeof m->arriving);
     memcpy(&m->arriving, bytes.ptr, bytes.len);
-    assert_true(m->arriving.applied.index >= mark.index);
+    assert_true(mark.index > 0);
     m->install_pending = true;
     if (!m->hold_install) {
         member_install(m);
@@ -123,8 +130,9 @@ static void on_install_state(void *data, struct replica_mark mark, struct cb_spa
 static void on_installed(void *data, struct replica_mark mark)
 {
     struct member *m = data;
-    assert_true(m->arriving.applied.index >= mark.index);
+    assert_true(mark.index > 0);
     m->state = m->arriving;
+    m->swap_pending = false;
     m->installed++;
 }
 
@@ -159,6 +167,8 @@ static void member_create(struct member *m)
     m->view = (struct replica_view){0};
     m->live = 0;
     m->dump = NULL;
+    m->lower_waits = false;
+    m->swap_pending = false;
     m->r = replica_create(&config, &events, &env, fake_node_boot(m->node));
 }
 
@@ -289,11 +299,38 @@ struct member *cluster_other(struct cluster *c, const struct member *m)
     return &c->m[(m->at + 1) % HARNESS_MEMBERS];
 }
 
+static void explain(struct cluster *c)
+{
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        struct member *m = &c->m[i];
+        if (m->r == NULL) {
+            print_error("n%zu is down\n", i + 1);
+            continue;
+        }
+        struct replica_status s;
+        replica_status(m->r, &s);
+        print_error(
+            "n%zu role=%d term=%" PRIu64 " leader=%" PRIu64 " last=%" PRIu64 " commit=%" PRIu64
+            " applied=%" PRIu64 " snapshot=%" PRIu64 " installing=%d stored=%" PRIu64 "\n",
+            i + 1, (int)s.view.role, s.view.term, s.view.leader_id, s.last_index, s.commit_index,
+            s.applied_index, s.snapshot_index, s.installing, m->stored.applied.index);
+#define X(name, what)                                                                              \
+    if (s.counters.name != 0) {                                                                    \
+        print_error("   %s=%" PRIu64 "\n", #name, s.counters.name);                                \
+    }
+        REPLICA_COUNTERS(X)
+#undef X
+    }
+    fail_msg("not reached in time");
+}
+
 void cluster_run_until(struct cluster *c, uint64_t ms, bool (*cond)(struct cluster *c))
 {
     uint64_t end = fake_now_ms(c->world) + ms;
     while (!cond(c)) {
-        assert_true(fake_now_ms(c->world) < end);
+        if (fake_now_ms(c->world) >= end) {
+            explain(c);
+        }
         assert_true(fake_world_step(c->world));
     }
 }

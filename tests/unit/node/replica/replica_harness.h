@@ -32,8 +32,10 @@ struct member {
     uint64_t wanted_durable;
     struct replica_mark lower_to;
     unsigned lowerings;
+    bool lower_waits;
     struct replica_dump *dump;
     bool install_pending;
+    bool swap_pending; /* the stored state is the new one already */
     unsigned installed;
     /* what a test sets */
     bool hold_store; /* nothing becomes durable */

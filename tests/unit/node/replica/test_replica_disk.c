@@ -226,6 +226,29 @@ static void a_cut_waits_for_the_stored_pair(void **state)
     converge();
 }
 
+/* What a follower confirms is what the leader knows to be on its disk. */
+static void a_held_follower_confirms_nothing(void **state)
+{
+    (void)state;
+    fake_node_enter(follower->node);
+    replica_hold_appends(follower->r, true);
+    fake_node_leave(follower->node);
+    uint64_t before = fake_disk_last(&follower->node->disk);
+    cluster_write(&c, leader, 20);
+    fake_world_run(c.world, 500);
+    assert_int_equal(fake_disk_last(&follower->node->disk), before + 20);
+    struct replica_status s;
+    replica_status(leader->r, &s);
+    assert_int_equal(s.peers[follower->at].match_index, before);
+    fake_node_enter(follower->node);
+    replica_hold_appends(follower->r, false);
+    fake_node_leave(follower->node);
+    fake_world_run(c.world, 500);
+    replica_status(leader->r, &s);
+    assert_int_equal(s.peers[follower->at].match_index, before + 20);
+    converge();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -243,6 +266,7 @@ int main(void)
         TEST(a_log_of_another_term_must_not_vote),
         TEST(only_an_empty_log_is_bootstrapped),
         TEST(a_cut_waits_for_the_stored_pair),
+        TEST(a_held_follower_confirms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
