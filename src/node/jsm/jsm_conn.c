@@ -81,8 +81,10 @@ void jsm_conn_close(struct jsm_conn *c)
     }
     give_back(c);
     while (c->n_watches > 0) {
-        struct jsm_watch *w = c->watches[--c->n_watches];
+        /* The first goes, the last takes its place: the order in which beanstalkd's tubes die. */
+        struct jsm_watch *w = c->watches[0];
         struct jsm_tube *t = w->tube;
+        c->watches[0] = c->watches[--c->n_watches];
         cb_free(w);
         t->n_watching--;
         jsm_tube_release(t);
