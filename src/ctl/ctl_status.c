@@ -16,8 +16,8 @@
 /* ---- asking ---- */
 
 struct question {
-    struct ctl_status *status;
     struct ctl_member *member;
+    bool is_closed;
     struct rpc_client *client;
     struct wire_status *reply; /* kept until all are there: replies tell of members that are down */
     struct cb_buf bytes;       /* what `reply` borrows from */
@@ -49,7 +49,13 @@ static void take_reply(struct question *q)
 
 static void closed(void *ctx)
 {
-    (void)ctx; /* nothing is left to free: the question lies on the asker's stack */
+    struct question *q = ctx;
+    q->is_closed = true;
+}
+
+static void runtime_closed(void *ctx)
+{
+    (void)ctx; /* the loop ends by itself */
 }
 
 static void answered(void *ctx, const struct rpc_status *status, struct cb_span reply)
@@ -63,7 +69,7 @@ static void answered(void *ctx, const struct rpc_status *status, struct cb_span 
             wire_status_clear(q->reply);
         }
     }
-    rpc_client_close(q->client, closed, NULL);
+    rpc_client_close(q->client, closed, q);
 }
 
 static struct ctl_member *find(struct ctl_status *s, uint64_t id, struct cb_span grpc)
@@ -97,6 +103,38 @@ static void learn(struct ctl_status *s, const struct wire_status *r)
     }
 }
 
+/* Asks the members [first, n) and learns from their answers; that may add members. */
+static void ask_round(
+    struct ctl_status *s, struct rpc *rpc, uv_loop_t *loop, unsigned first, unsigned timeout_ms)
+{
+    struct question questions[CB_CLUSTER_NODES_MAX];
+    unsigned n = s->n;
+    for (unsigned i = first; i < n; i++) {
+        struct ctl_member *m = &s->members[i];
+        questions[i] = (struct question){
+            .member = m,
+            .client = rpc_client_create(rpc, &(struct rpc_client_config){.target = m->grpc}),
+            .reply = cb_calloc(1, sizeof(struct wire_status)),
+            .bytes = CB_BUF_NULL,
+        };
+        struct cb_buf request = CB_BUF_NULL;
+        (void)rpc_client_call(questions[i].client, /* it is never cancelled */
+                              STATUS_PATH, &request, (uint64_t)timeout_ms * CB_NS_PER_MS, answered,
+                              &questions[i]);
+    }
+    for (unsigned i = first; i < n; i++) {
+        while (!questions[i].is_closed) {
+            (void)uv_run(loop, UV_RUN_ONCE); /* the questions say when it is enough */
+        }
+    }
+    for (unsigned i = first; i < n; i++) {
+        learn(s, questions[i].reply);
+        wire_status_fini(questions[i].reply);
+        cb_free(questions[i].reply);
+        cb_buf_fini(&questions[i].bytes);
+    }
+}
+
 void ctl_status_ask(struct ctl_status *s,
                     const char *const *addresses,
                     unsigned n,
@@ -107,31 +145,18 @@ void ctl_status_ask(struct ctl_status *s,
     uv_loop_t loop;
     CB_ASSERT(uv_loop_init(&loop) == 0);
     struct rpc *rpc = rpc_create(&loop);
-    struct question questions[CB_CLUSTER_NODES_MAX];
     for (unsigned i = 0; i < n; i++) {
-        struct ctl_member *m = &s->members[i];
-        (void)snprintf(m->grpc, sizeof(m->grpc), "%s", addresses[i]); /* checked by the caller */
-        questions[i] = (struct question){
-            .status = s,
-            .member = m,
-            .client = rpc_client_create(rpc, &(struct rpc_client_config){.target = addresses[i]}),
-            .reply = cb_calloc(1, sizeof(struct wire_status)),
-            .bytes = CB_BUF_NULL,
-        };
-        struct cb_buf request = CB_BUF_NULL;
-        (void)rpc_client_call(questions[i].client, STATUS_PATH, &request,
-                              (uint64_t)timeout_ms * CB_NS_PER_MS, answered, &questions[i]);
+        (void)snprintf(s->members[i].grpc, CB_ADDRESS_MAX, "%s",
+                       addresses[i]); /* checked by the caller */
     }
     s->n = n;
-    rpc_close(rpc, closed, NULL);
-    (void)uv_run(&loop, UV_RUN_DEFAULT); /* until every call is answered and everything closed */
-    CB_ASSERT(uv_loop_close(&loop) == 0);
-    for (unsigned i = 0; i < n; i++) {
-        learn(s, questions[i].reply);
-        wire_status_fini(questions[i].reply);
-        cb_free(questions[i].reply);
-        cb_buf_fini(&questions[i].bytes);
+    for (unsigned first = 0; first < s->n; first = n) {
+        n = s->n;
+        ask_round(s, rpc, &loop, first, timeout_ms);
     }
+    rpc_close(rpc, runtime_closed, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT); /* until everything is closed */
+    CB_ASSERT(uv_loop_close(&loop) == 0);
     ctl_status_conclude(s);
 }
 
