@@ -4,9 +4,11 @@
 #include <grpc/support/time.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/cb_assert.h"
+#include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "common/rpc/rpc_internal.h"
 #include "common/sys/cb_log.h"
@@ -172,13 +174,19 @@ static void *queue_main(void *arg)
 
 /* --- start and end --- */
 
+/* Runs on any thread of the library. */
 static void on_grpc_log(gpr_log_func_args *args)
 {
+    char message[CB_LOG_LINE_MAX];
+    (void)snprintf(message, sizeof message, "%s", args->message);
+    for (char *quote = message; (quote = strchr(quote, '"')) != NULL;) {
+        *quote = '\''; /* the value stands in quotes itself */
+    }
     /* The library's errors are mostly a peer's: nothing that needs a human. */
     enum cb_log_level level = args->severity == GPR_LOG_SEVERITY_ERROR ? CB_LOG_WARN : CB_LOG_DEBUG;
     const char *file = strrchr(args->file, '/');
     cb_log(level, "grpc.log", "at=%s:%d msg=\"%s\"", file != NULL ? file + 1 : args->file,
-           args->line, args->message);
+           args->line, message);
 }
 
 static void ignore_sigpipe(void)

@@ -1,15 +1,15 @@
 /* The gRPC runtime of a process: its completion-queue thread and the bridge to the loop.
  *
  * Completions arrive on a thread of their own, reach the loop through a lock-free stack, and are
- * handled there: whoever uses this layer sees one thread. Payloads are bytes; this layer knows none
- * of our messages.
- *
- * Owns:     the completion queue, its thread, three libuv handles.
- * Threads:  every function of every rpc_*.h is called on the loop's thread, and every callback runs
- *           there, from the loop, never from within a call of this layer.
- * Errors:   enum rpc_code, numbered as gRPC's. What the environment refuses at start (a thread)
- * ends the process. Process:  rpc_create ignores SIGPIPE and sends the library's own log lines to
- * cb_log as "grpc.log". A process that forks must do so before rpc_create. */
+ * handled there: whoever uses this layer sees one thread. Payloads are bytes; this layer knows
+ * none of our messages.
+ * Owns:      the completion queue, its thread, three libuv handles.
+ * Threads:   every function of every rpc_*.h is called on the loop's thread, and every callback
+ *            runs there, from the loop, never from within a call of this layer.
+ * Errors:    enum rpc_code, numbered as gRPC's. What the environment refuses at start (a thread)
+ *            ends the process.
+ * Process:   rpc_create ignores SIGPIPE and sends the library's own log lines to cb_log as
+ *            "grpc.log". A process that forks must do so before rpc_create. */
 #ifndef CB_COMMON_RPC_RPC_H
 #define CB_COMMON_RPC_RPC_H
 

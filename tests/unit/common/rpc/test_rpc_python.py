@@ -3,7 +3,11 @@ trailing metadata, and an orderly end."""
 import subprocess
 import sys
 
-import grpc
+try:
+    import grpc
+except ImportError:
+    print("SKIP: python3-grpcio is missing; scripts/setup installs it")
+    sys.exit(77)
 
 QUEUE = b"\x0a\x12coolbeans.v1.Queue"
 TIMEOUT = 20

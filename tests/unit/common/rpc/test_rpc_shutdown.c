@@ -112,7 +112,7 @@ static void server_with_live_streams(void **state)
     assert_int_equal(client_closed.code, RPC_UNAVAILABLE);
 }
 
-/* A peer that does not read holds the close up for the grace period only. */
+/* A peer that does not read (test_rpc_death.c has the one that cannot). */
 static void server_with_stalled_streams(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +173,11 @@ static void server_with_held_call(void **state)
     outcome_fini(&o);
 }
 
+static void count_up(void *ctx)
+{
+    *(int *)ctx += 1;
+}
+
 /* All three at once, in the order in which a daemon calls them. */
 static void everything_at_once(void **state)
 {
@@ -195,6 +200,34 @@ static void everything_at_once(void **state)
     assert_int_equal(client_closed.count, STREAMS);
 }
 
+/* What is above the bound of the server is refused at once, and taken again when there is room. */
+static void calls_of_all_peers_are_bounded(void **state)
+{
+    enum { PER_CLIENT = CB_RPC_CALLS_PER_CONN_MAX, CLIENTS = CB_RPC_CALLS_MAX / PER_CLIENT + 1 };
+    struct fixture *f = *state;
+    struct rpc_client *clients[CLIENTS];
+    char target[64];
+    (void)snprintf(target, sizeof target, "127.0.0.1:%u", f->port);
+    for (int i = 0; i < CLIENTS; i++) {
+        /* Not the pings are tested here, and all of it shares one thread. */
+        struct rpc_client_config config = {.target = target, .keepalive_ms = 20000};
+        clients[i] = rpc_client_create(f->rpc, &config);
+        for (int j = 0; j < PER_CLIENT; j++) {
+            (void)rpc_client_stream(clients[i], "/t/Stream", &client_callbacks, &client_closed);
+        }
+    }
+    WAIT_FOR(f,
+             client_closed.count == PER_CLIENT && rpc_server_calls(f->server) == CB_RPC_CALLS_MAX);
+    assert_int_equal(client_closed.code, RPC_RESOURCE_EXHAUSTED);
+    int closed = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        rpc_client_close(clients[i], count_up, &closed);
+    }
+    WAIT_FOR(f, closed == CLIENTS && rpc_server_calls(f->server) == 0);
+    assert_int_equal(client_closed.count, CLIENTS * PER_CLIENT);
+    open_streams(f);
+}
+
 static void never_used(void **state)
 {
     (void)state;
@@ -211,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(client_with_live_streams, setup, teardown),
         cmocka_unit_test_setup_teardown(client_with_live_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(server_with_held_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_of_all_peers_are_bounded, setup, teardown),
         cmocka_unit_test(everything_at_once),
         cmocka_unit_test(never_used),
     };
