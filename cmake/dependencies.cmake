@@ -41,6 +41,8 @@ find_program(PROTOC_C protoc-c REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 # uthash: maps keyed by strings. Header only; iterates in insertion order, never in hash order.
 find_path(UTHASH_INCLUDE_DIR uthash.h REQUIRED)
+# HTTP for operators' health checks; runs in the node's loop by its epoll descriptor.
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 # JSON of cluster.json and `coolbeans status --json`.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 # Readiness and socket activation under systemd; without it the daemons run the same, unnotified.

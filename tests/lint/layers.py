@@ -13,7 +13,7 @@ import lintlib
 # Folder of src/ -> the folders whose headers it may include (its own always).
 BASE = ["common/base"]
 COMMON = ["common/base", "common/sys", "common/wire", "common/rpc"]
-NODE = ["node/jsm", "node/entry", "node/store", "node/replica", "node/proposer", "node/service"]
+NODE = ["node/jsm", "node/entry", "node/store", "node/replica", "node/proposer", "node/service", "node/http"]
 PROXY = ["proxy/protocol", "proxy/engine", "proxy/server", "proxy/upstream"]
 MAY_SEE = {
     "common/base": [],
@@ -31,6 +31,7 @@ MAY_SEE = {
     # The glue: each owns one library.
     "node/store": BASE + ["common/sys"],
     "node/replica": BASE + ["common/sys"],
+    "node/http": BASE + ["common/sys"],
     "node/service": COMMON + ["node/proposer", "node/jsm"],
     "proxy/server": BASE + ["common/sys", "proxy/protocol", "proxy/engine"],
     "proxy/upstream": COMMON,
@@ -48,7 +49,7 @@ MAY_SEE_HEADER = {
 
 # Third-party headers, by pattern -> the only folders that may include them.
 THIRD_PARTY = [
-    (r"uv\.h", ["common/sys", "common/rpc", "proxy/server", "node/replica", "node", "proxy", "ctl"]),
+    (r"uv\.h", ["common/sys", "common/rpc", "proxy/server", "node/replica", "node/http", "node", "proxy", "ctl"]),
     (r"raft(/.*)?\.h", ["node/replica"]),
     (r"lmdb\.h", ["node/store"]),
     (r"grpc/.*", ["common/rpc"]),
@@ -56,6 +57,7 @@ THIRD_PARTY = [
     (r"xxhash\.h", ["common/base"]),
     (r"ut(hash|list|array|string)\.h", ["node/jsm"]),
     (r"jansson\.h", ["ctl"]),
+    (r"microhttpd\.h", ["node/http"]),
     (r"systemd/.*", ["common/sys"]),
     (r"getopt\.h", ["common/sys"]),
 ]

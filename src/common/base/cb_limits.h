@@ -75,6 +75,10 @@
 #define CB_RPC_HEALTH_SERVICES_MAX 8  /* the same for services with a health of their own */
 #define CB_RPC_SERVICE_NAME_MAX 255   /* of a service in a health request */
 
+/* --- HTTP of a node --- */
+#define CB_HTTP_CONNECTIONS_MAX 64 /* health checks and scrapers: a few, short ones */
+#define CB_HTTP_TIMEOUT_S 10       /* of an idle connection */
+
 /* --- the store --- */
 #define CB_STORE_DIRTY_BYTES_MAX (64 * CB_MIB) /* changed records not yet in LMDB (design D6) */
 #define CB_STORE_MAP_SIZE (UINT64_C(1) << 40)  /* address space of LMDB, not memory */
