@@ -1,0 +1,42 @@
+/* The streams to the nodes: messages as structs on one side, gRPC on the other.
+ *
+ * Owns:     a channel to each node, and the stream that is open on it.
+ * Does not: choose the node, or know what a message means.
+ * Threads:  the loop's.
+ * Errors:   a stream that ends says so in `closed`; bytes that are no message in `garbage`. */
+#ifndef CB_PROXY_UPSTREAM_UPSTREAM_H
+#define CB_PROXY_UPSTREAM_UPSTREAM_H
+
+#include <stdint.h>
+
+#include "common/rpc/rpc.h"
+#include "common/wire/wire_queue.h"
+
+struct upstream;
+
+/* All come from the loop, never from within a call of this layer. */
+struct upstream_callbacks {
+    void *ctx;
+    void (*message)(void *ctx, uint32_t node, const struct wire_to_proxy *m);
+    void (*garbage)(void *ctx, uint32_t node, const char *why);
+    void (*writable)(void *ctx, uint32_t node);
+    /* `leader` is the address a node named; NULL when it named none. */
+    void (*closed)(void *ctx, uint32_t node, const char *text, const char *leader);
+};
+
+/* `nodes` are n_nodes addresses "host:port"; `rpc` must outlive it. */
+struct upstream *upstream_create(struct rpc *rpc,
+                                 const char *const *nodes,
+                                 uint32_t n_nodes,
+                                 const struct upstream_callbacks *callbacks);
+
+/* A message may be sent at once, the next after `writable`. */
+void upstream_open(struct upstream *u, uint32_t node);
+/* No callback about this stream comes afterwards. */
+void upstream_close(struct upstream *u, uint32_t node);
+void upstream_send(struct upstream *u, uint32_t node, const struct wire_to_node *m);
+
+/* Ends all streams and channels, frees `u`, then calls `cb`. */
+void upstream_destroy(struct upstream *u, void (*cb)(void *ctx), void *ctx);
+
+#endif
