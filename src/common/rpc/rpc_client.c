@@ -61,7 +61,7 @@ static grpc_channel *create_channel(const struct rpc_client_config *config)
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)timeout_ms),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* as many as it takes */
         int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
-        /* In spite of its name the time for one attempt to connect; a busy host may take its time. */
+        /* In spite of its name the time for one attempt to connect; a busy host needs some. */
         int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000),
         int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500),
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)CB_STREAM_MESSAGE_MAX),
