@@ -248,14 +248,13 @@ void replica_disk_cut_for_install(struct replica *r, struct replica_mark mark)
     CB_ASSERT(r->raft.legacy.snapshot_install);
     report_finished(r);
     bool other_term = r->appended.index == mark.index && r->appended.term != mark.term;
-    bool held = lower_recorded(r, other_term ? mark.index - 1 : mark.index);
-    r->put.cut_held = held;
-    if (held) {
-        struct disk_op *op = op_push(r, DISK_CUT_FOR_INSTALL);
-        op->mark = r->appended;
-        op->must_lower = true;
-        disk_continue(r);
-    }
+    bool lower = lower_recorded(r, other_term ? mark.index - 1 : mark.index);
+    /* Also without that it goes through the queue: a cut before it may wait there. */
+    r->put.cut_held = true;
+    struct disk_op *op = op_push(r, DISK_CUT_FOR_INSTALL);
+    op->mark = r->appended;
+    op->must_lower = lower;
+    disk_continue(r);
 }
 
 void replica_disk_installed(struct replica *r, struct replica_mark mark)
@@ -310,13 +309,18 @@ void replica_disk_check(struct replica *r)
 int replica_io_set_term(struct raft_io *io, raft_term term)
 {
     struct replica *r = replica_of_io(io);
+    CB_ASSERT(term >= r->voted_term);
+    if (term == r->voted_term) {
+        /* libraft does this before each vote; storing a term erases the vote that was given in it,
+         * and a crash before the next call would make that final. */
+        return 0;
+    }
     int rv = r->io.set_term(io, term);
     if (rv != 0) {
         replica_die(
             r, "storing raft term %llu failed: %s (%s); check the disk, then restart this node",
             term, io->errmsg, raft_strerror(rv));
     }
-    CB_ASSERT(term > r->voted_term);
     r->voted_term = term;
     r->voted_for = 0;
     return 0;

@@ -11,6 +11,7 @@
 #include "common/base/cb_hash.h"
 
 #define ELECTION_DEADLINE_MS 30000
+#define WRITE_DEADLINE_MS 30000
 
 /* --- the toy owner --- */
 
@@ -338,7 +339,7 @@ void cluster_run_until(struct cluster *c, uint64_t ms, bool (*cond)(struct clust
 void cluster_write(struct cluster *c, struct member *leader, uint64_t count)
 {
     uint64_t end = leader->state.count + count;
-    uint64_t deadline = fake_now_ms(c->world) + 1000 + 10 * count;
+    uint64_t deadline = fake_now_ms(c->world) + WRITE_DEADLINE_MS + 10 * count;
     for (uint64_t sent = 0; leader->state.count < end;) {
         char text[32];
         snprintf(text, sizeof text, "entry %llu", (unsigned long long)c->proposed);
@@ -347,7 +348,9 @@ void cluster_write(struct cluster *c, struct member *leader, uint64_t count)
             c->proposed++;
             continue;
         }
-        assert_true(fake_now_ms(c->world) < deadline);
+        if (fake_now_ms(c->world) >= deadline) {
+            explain(c);
+        }
         assert_true(fake_world_step(c->world));
     }
 }

@@ -95,6 +95,29 @@ static void a_term_that_is_not_stored_ends_the_process(void **state)
     assert_dies("storing raft term");
 }
 
+/* libraft stores the term anew with each vote, which would erase the vote until the next write. */
+static void a_vote_is_never_erased_in_its_term(void **state)
+{
+    (void)state;
+    struct member *voter = follower;
+    while (voter == leader || voter->node->disk.vote != leader->node->id) {
+        voter = cluster_other(&c, voter);
+    }
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE, .server_id = leader->node->id};
+    m.request_vote = (struct raft_request_vote){
+        .version = 2,
+        .term = leader->view.term,
+        .candidate_id = leader->node->id,
+        .last_log_index = 1000,
+        .last_log_term = leader->view.term,
+        .disrupt_leader = true,
+    };
+    voter->node->set_term_rv = RAFT_IOERR; /* any write of the term would end the process */
+    fake_deliver(voter->node, &m);
+    voter->node->set_term_rv = 0;
+    assert_int_equal(voter->node->disk.vote, leader->node->id);
+}
+
 static void a_late_write_ends_the_process(void **state)
 {
     (void)state;
@@ -257,6 +280,7 @@ int main(void)
         TEST(a_failed_append_ends_the_process),
         TEST(a_failed_append_ends_the_leader),
         TEST(a_term_that_is_not_stored_ends_the_process),
+        TEST(a_vote_is_never_erased_in_its_term),
         TEST(a_late_write_ends_the_process),
         TEST(a_full_disk_is_waited_for),
         TEST(a_damaged_entry_is_named),
