@@ -63,11 +63,17 @@ static void stop_serving(struct node *n)
     service_close(n->service, on_service_closed, n);
 }
 
+/* A member takes over only when it has the whole log on disk, and is asked only once: so nothing is
+ * proposed any more, and what was is waited for. */
 static void on_handover_poll(uv_timer_t *timer)
 {
     struct node *n = timer->data;
     if (n->view.role != REPLICA_LEADER || --n->handover_polls == 0) {
         stop_serving(n);
+        return;
+    }
+    if (replica_backlog(n->replica) == 0 && replica_transfer(n->replica, 0)) {
+        cb_log(CB_LOG_INFO, "node.hands-over", "term=%" PRIu64, n->view.term);
     }
 }
 
@@ -83,13 +89,11 @@ static void on_signal(uv_signal_t *signal, int signum)
     if (n->bootstrap != NULL) {
         _exit(0); /* nothing is under way yet */
     }
-    bool handed = n->options->n_members > 1 && n->view.role == REPLICA_LEADER &&
-                  replica_transfer(n->replica, 0);
     CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
     n->stop_timer.data = n;
-    if (handed) {
+    if (n->options->n_members > 1 && n->view.role == REPLICA_LEADER) {
         n->handover_polls = HANDOVER_MS / HANDOVER_POLL_MS;
-        CB_ASSERT(uv_timer_start(&n->stop_timer, on_handover_poll, HANDOVER_POLL_MS, HANDOVER_POLL_MS) == 0);
+        CB_ASSERT(uv_timer_start(&n->stop_timer, on_handover_poll, 0, HANDOVER_POLL_MS) == 0);
     } else {
         stop_serving(n);
     }
@@ -112,13 +116,16 @@ static void take_ports(struct node *n)
     const struct service_source source = {n, node_status_fill, node_status_identify};
     struct cb_buf error;
     cb_buf_init(&error);
+    /* gRPC's own complaint takes a screen, and the raft port is taken much later, when there may be
+     * something on disk already. */
+    node_ready_check_port(n->options->listen_grpc, "gRPC");
+    node_ready_check_port(n->options->listen_raft, "raft, the port after gRPC's");
     n->rpc = rpc_create(&n->loop);
     n->service = service_create(n->rpc, &source);
     if (!service_listen(n->service, n->options->listen_grpc, &error)) {
         cb_die("%.*s", (int)cb_buf_len(&error), (const char *)cb_buf_span(&error).ptr);
     }
     cb_buf_fini(&error);
-    node_ready_check_port(n->options->listen_raft);
 }
 
 static void make_proposer(struct node *n)
@@ -134,7 +141,8 @@ static void make_proposer(struct node *n)
     service_set_proposer(n->service, n->proposer);
 }
 
-static void configure_replica(const struct node *n, struct replica_config *c, struct replica_member *members)
+static void
+configure_replica(const struct node *n, struct replica_config *c, struct replica_member *members)
 {
     replica_config_default(c);
     for (size_t i = 0; i < n->options->n_members; i++) {
@@ -149,7 +157,8 @@ static void configure_replica(const struct node *n, struct replica_config *c, st
     c->election_ms = (unsigned)n->options->election_ms;
     c->heartbeat_ms = (unsigned)n->options->heartbeat_ms;
     c->applied = (struct replica_mark){n->spans.durable.index, n->spans.durable.term};
-    c->appended = (struct replica_mark){n->spans.durable.appended_index, n->spans.durable.appended_term};
+    c->appended =
+        (struct replica_mark){n->spans.durable.appended_index, n->spans.durable.appended_term};
 }
 
 void node_start_replica(struct node *n)
@@ -173,6 +182,8 @@ void node_start_replica(struct node *n)
     node_log_events(n, &events);
     n->replica_uv = replica_uv_open(&n->loop, &uv, &config, &events);
     n->replica = replica_uv_replica(n->replica_uv);
+    uv_update_time(
+        &n->loop); /* loading took a while, which must not count as one without a leader */
     if (replica_uv_start(n->replica_uv) != REPLICA_STARTED) {
         cb_die("%s", replica_message(n->replica));
     }
@@ -184,7 +195,8 @@ static void check_directory(const struct node *n)
 {
     bool has_log = !replica_uv_is_empty(n->options->data_dir);
     if (n->phase == NODE_BOOTSTRAPPED && !has_log) {
-        cb_die("%s has a state but no raft log: this node has lost its votes and must be added under a new "
+        cb_die("%s has a state but no raft log: this node has lost its votes and must be added "
+               "under a new "
                "name",
                n->options->data_dir);
     }
@@ -211,8 +223,8 @@ _Noreturn void node_run(const struct node_options *options)
     CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
     service_start(n->service);
-    cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name, node_id(n),
-           options->listen_grpc, options->listen_raft);
+    cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
+           node_id(n), options->listen_grpc, options->listen_raft);
     node_ready_tell(n);
     if (n->phase == NODE_BOOTSTRAPPED) {
         node_start_replica(n);

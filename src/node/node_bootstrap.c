@@ -104,7 +104,8 @@ static void log_waiting(struct node_bootstrap *b)
 
 static void refuse(const struct node_bootstrap *b, const struct peer *p)
 {
-    cb_die("%s is empty, but %s (%s) is part of a running cluster: a node that has lost its directory has "
+    cb_die("%s is empty, but %s (%s) is part of a running cluster: a node that has lost its "
+           "directory has "
            "lost its votes and must be added under a new name",
            b->n->options->data_dir, p->member->name, p->member->grpc);
 }
@@ -167,8 +168,8 @@ static void ask(struct peer *p)
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_identify_request_encode(&q, &bytes);
-    p->call = rpc_client_call(
-        p->client, "/coolbeans.v1.Cluster/Identify", &bytes, ASK_TIMEOUT_NS, on_answer, p);
+    p->call = rpc_client_call(p->client, "/coolbeans.v1.Cluster/Identify", &bytes, ASK_TIMEOUT_NS,
+                              on_answer, p);
     cb_buf_fini(&bytes);
 }
 

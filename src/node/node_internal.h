@@ -35,12 +35,12 @@ struct node_spans {
     struct store_meta committing; /* on its way */
     struct store_meta durable;
     bool is_committing;
-    bool lowers;          /* that commit carries the lowered pair */
-    bool must_lower;      /* the replica waits for it */
-    uint64_t wanted;      /* index that must become durable soon */
-    uint64_t last_ns;     /* CLOCK_MONOTONIC of the last commit */
+    bool lowers;      /* that commit carries the lowered pair */
+    bool must_lower;  /* the replica waits for it */
+    uint64_t wanted;  /* index that must become durable soon */
+    uint64_t last_ns; /* CLOCK_MONOTONIC of the last commit */
     uv_timer_t timer;
-    uv_async_t async;     /* the store's thread: something is durable */
+    uv_async_t async; /* the store's thread: something is durable */
 };
 
 struct node_bootstrap;
@@ -64,7 +64,7 @@ struct node {
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it has started */
     struct replica_view view;
-    bool in_append;      /* the log may tell of a new role meanwhile: then it is looked at later */
+    bool in_append; /* the log may tell of a new role meanwhile: then it is looked at later */
     bool role_is_pending;
     struct entry_decoder decoder;
     struct node_spans spans;
@@ -131,8 +131,8 @@ void node_status_identify(void *data, struct wire_identify_reply *out);
 
 /* ---- node_ready.c ---- */
 
-/* Ends the process when another one listens at the address. */
-void node_ready_check_port(const char *address);
+/* Ends the process when nobody can listen at the address; `what` the port is for. */
+void node_ready_check_port(const char *address, const char *what);
 /* Writes --ready-file and tells the service manager. */
 void node_ready_tell(const struct node *n);
 void node_ready_tell_stopping(void);

@@ -12,7 +12,8 @@ static void on_apply(void *data, const struct replica_entry *e)
     struct jsm_entry entry;
     enum entry_result result = entry_decode(&n->decoder, e->bytes, &header, &entry);
     if (result != ENTRY_OK) {
-        cb_die("log entry %" PRIu64 " cannot be read: it is %s; this node stops before it could differ "
+        cb_die("log entry %" PRIu64
+               " cannot be read: it is %s; this node stops before it could differ "
                "from the others: upgrade it, or rebuild it under a new id",
                e->index, entry_strerror(result));
     }
@@ -27,8 +28,10 @@ static void tell_role(struct node *n)
     bool leading = v->role == REPLICA_LEADER;
     const char *leader = leading ? "" : node_grpc_of(n, v->leader_id);
     cb_log(CB_LOG_INFO, "raft.role", "role=%s term=%" PRIu64 " leader=%" PRIu64,
-           leading ? "leader" : v->role == REPLICA_CANDIDATE ? "candidate" : "follower", v->term,
-           v->leader_id);
+           leading                        ? "leader"
+           : v->role == REPLICA_CANDIDATE ? "candidate"
+                                          : "follower",
+           v->term, v->leader_id);
     proposer_role(n->proposer, leading, v->term, leader);
 }
 
@@ -109,15 +112,17 @@ static enum proposer_append append(void *data, struct cb_span entry)
     case REPLICA_NOT_LEADER:
         return PROPOSER_NOT_LEADER;
     case REPLICA_NO_SPACE:
-    case REPLICA_BUSY:
         return PROPOSER_NO_SPACE;
+    case REPLICA_BUSY:
+        return PROPOSER_BUSY;
     }
     CB_UNREACHABLE("result of a proposal");
 }
 
-static bool is_store_behind(void *data)
+static bool must_wait(void *data)
 {
-    return node_store_is_behind(data);
+    const struct node *n = data;
+    return n->is_stopping || node_store_is_behind(n);
 }
 
 static void stream_send(void *data, void *owner, const struct wire_to_proxy *message)
@@ -221,7 +226,7 @@ void node_log_env(struct node *n, struct proposer_env *out)
         .data = n,
         .clock = n->clock,
         .append = append,
-        .is_store_behind = is_store_behind,
+        .must_wait = must_wait,
         .send = stream_send,
         .can_send = stream_can_send,
         .end = stream_end,

@@ -71,7 +71,10 @@ static const struct cb_option table[] = {
      .kind = CB_OPTION_COUNT,
      .offset = AT(verbose),
      .help = "log more"},
-    {.short_name = 'V', .long_name = "version", .kind = CB_OPTION_VERSION, .help = "show the version"},
+    {.short_name = 'V',
+     .long_name = "version",
+     .kind = CB_OPTION_VERSION,
+     .help = "show the version"},
     {.short_name = 'h', .long_name = "help", .kind = CB_OPTION_HELP, .help = "show this help"},
 };
 
@@ -90,7 +93,8 @@ static bool is_name(const char *s, size_t len)
 }
 
 /* The address, and the one at the next port. */
-static bool both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[static CB_ADDRESS_MAX])
+static bool
+both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[static CB_ADDRESS_MAX])
 {
     struct cb_addr a;
     if (cb_addr_parse(&a, text) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.kind == CB_ADDR_IPV6 ||
@@ -117,10 +121,11 @@ static bool parse_member(struct node_member *m, const char *text, size_t len, st
             return true;
         }
     }
-    cb_buf_printf(error,
-                  "--cluster: \"%.*s\" is not NAME=HOST:PORT (a name of letters, digits and \"-_.\", an "
-                  "IPv4 address or a host name, a port from 1 to 65534)",
-                  (int)len, text);
+    cb_buf_printf(
+        error,
+        "--cluster: \"%.*s\" is not NAME=HOST:PORT (a name of letters, digits and \"-_.\", an "
+        "IPv4 address or a host name, a port from 1 to 65534)",
+        (int)len, text);
     return false;
 }
 
@@ -135,7 +140,8 @@ static bool check_names(struct node_options *o, struct cb_buf *error)
     bool found = false;
     for (size_t i = 0; i < o->n_members; i++) {
         if (i > 0 && strcmp(o->members[i].name, o->members[i - 1].name) == 0) {
-            cb_buf_printf(error, "--cluster: the name \"%s\" stands there twice", o->members[i].name);
+            cb_buf_printf(error, "--cluster: the name \"%s\" stands there twice",
+                          o->members[i].name);
             return false;
         }
         if (strcmp(o->members[i].name, o->name) == 0) {
@@ -144,7 +150,8 @@ static bool check_names(struct node_options *o, struct cb_buf *error)
         }
     }
     if (!found) {
-        cb_buf_printf(error, "--name: \"%s\" is not in --cluster; add it there or use one of its names",
+        cb_buf_printf(error,
+                      "--name: \"%s\" is not in --cluster; add it there or use one of its names",
                       o->name);
     }
     return found;
@@ -182,22 +189,25 @@ static bool choose_listen(struct node_options *o, struct cb_buf *error)
 {
     const char *text = o->listen_text != NULL ? o->listen_text : o->members[o->self].grpc;
     if (!both_addresses(text, o->listen_grpc, o->listen_raft)) {
-        cb_buf_printf(error,
-                      "--listen: \"%s\" is not ADDR:PORT with an IPv4 address and a port from 1 to 65534",
-                      text);
+        cb_buf_printf(
+            error,
+            "--listen: \"%s\" is not ADDR:PORT with an IPv4 address and a port from 1 to 65534",
+            text);
         return false;
     }
     struct cb_addr a;
     CB_ASSERT(cb_addr_parse(&a, o->listen_grpc) == CB_ADDR_OK);
     if (o->listen_text != NULL && a.kind != CB_ADDR_IPV4) {
-        cb_buf_printf(error, "--listen: \"%s\" is a name; give the IPv4 address to listen on", text);
+        cb_buf_printf(error, "--listen: \"%s\" is a name; give the IPv4 address to listen on",
+                      text);
         return false;
     }
     if (!o->insecure && !cb_addr_is_loopback(&a)) {
-        cb_buf_printf(error,
-                      "%s is not a loopback address, and nothing is encrypted or authenticated yet: "
-                      "give --insecure if only trusted machines reach it",
-                      o->listen_grpc);
+        cb_buf_printf(
+            error,
+            "%s is not a loopback address, and nothing is encrypted or authenticated yet: "
+            "give --insecure if only trusted machines reach it",
+            o->listen_grpc);
         return false;
     }
     return true;

@@ -35,8 +35,8 @@ struct node_options {
 
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* sorted by name */
     size_t n_members;
-    size_t self;              /* place of `name` in them */
-    uint64_t cluster;         /* digest of the sorted names, never 0 */
+    size_t self;      /* place of `name` in them */
+    uint64_t cluster; /* digest of the sorted names, never 0 */
     char listen_grpc[CB_ADDRESS_MAX];
     char listen_raft[CB_ADDRESS_MAX];
 };

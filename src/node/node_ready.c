@@ -29,8 +29,7 @@ static int try_port(const struct addrinfo *ai)
     return err;
 }
 
-/* The raft port is taken much later, when there may be something on disk already. */
-void node_ready_check_port(const char *address)
+void node_ready_check_port(const char *address, const char *what)
 {
     struct cb_addr a;
     CB_ASSERT(cb_addr_parse(&a, address) == CB_ADDR_OK);
@@ -41,17 +40,16 @@ void node_ready_check_port(const char *address)
     struct addrinfo *found;
     int rv = getaddrinfo(a.host, port, &hints, &found);
     if (rv != 0) {
-        cb_die("cannot listen on %s (raft): %s", address, gai_strerror(rv));
+        cb_die("cannot listen on %s (%s): %s", address, what, gai_strerror(rv));
     }
     int err = try_port(found);
     freeaddrinfo(found);
     if (err == EADDRINUSE) {
-        cb_die("cannot listen on %s (raft, the port after gRPC's): another process has that port; stop it "
-               "or choose another",
-               address);
+        cb_die("cannot listen on %s (%s): another process has that port; stop it or choose another",
+               address, what);
     }
     if (err != 0) {
-        cb_die("cannot listen on %s (raft): %s", address, strerror(err));
+        cb_die("cannot listen on %s (%s): %s", address, what, strerror(err));
     }
 }
 

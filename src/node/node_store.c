@@ -70,13 +70,14 @@ static void load_machine(struct node *n)
     bool sound = r == STORE_OK && (meta.index == 0 || jsm_load_done(n->machine) == JSM_LOAD_OK);
     if (!sound || jsm_index(n->machine) != meta.index ||
         (meta.index > 0 && jsm_state_digest(n->machine) != meta.state_digest)) {
-        cb_die("the state in %s/state is not what was stored there: the disk or the memory is damaged; "
+        cb_die("the state in %s/state is not what was stored there: the disk or the memory is "
+               "damaged; "
                "rebuild this node under a new id",
                n->options->data_dir);
     }
     n->spans.applied = n->spans.durable = meta;
-    cb_log(CB_LOG_INFO, "store.loaded", "index=%" PRIu64 " records=%" PRIu64 " ms=%" PRIu64, meta.index,
-           meta.record_count, (cb_clock_monotonic_ns(n->clock) - start) / CB_NS_PER_MS);
+    cb_log(CB_LOG_INFO, "store.loaded", "index=%" PRIu64 " records=%" PRIu64 " ms=%" PRIu64,
+           meta.index, meta.record_count, (cb_clock_monotonic_ns(n->clock) - start) / CB_NS_PER_MS);
 }
 
 static void load_phase(struct node *n)
@@ -96,7 +97,8 @@ static void load_phase(struct node *n)
         }
     }
     if (r == STORE_OK && n->phase == NODE_EMPTY) {
-        cb_die("the note \"" PHASE_KEY "\" in %s/state is unknown: a later version wrote it; run that one",
+        cb_die("the note \"" PHASE_KEY
+               "\" in %s/state is unknown: a later version wrote it; run that one",
                n->options->data_dir);
     }
     cb_buf_fini(&value);

@@ -153,9 +153,11 @@ static void on_loaded(uv_work_t *work, int status)
         return;
     }
     if (!in->is_sound) {
-        cb_die("the state that the leader sent cannot be used (%s); restart this node to fetch it anew",
-               in->result == STORE_OK || in->result == STORE_STOPPED ? "its records contradict each other"
-                                                                     : in->err.text);
+        cb_die("the state that the leader sent cannot be used (%s); restart this node to fetch it "
+               "anew",
+               in->result == STORE_OK || in->result == STORE_STOPPED
+                   ? "its records contradict each other"
+                   : in->err.text);
     }
     cb_log(CB_LOG_INFO, "install.loaded", "index=%" PRIu64, in->meta.index);
     replica_install_done(in->n->replica,

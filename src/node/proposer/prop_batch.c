@@ -7,6 +7,7 @@
 /* Of one session, before the next one has its turn. */
 #define TURN_BYTES (8 * CB_KIB)
 #define RETRY_NS (100 * CB_NS_PER_MS)
+#define RETRY_BUSY_NS (5 * CB_NS_PER_MS)
 
 /* An empty entry is due: none that reaches that stamp is on its way. */
 static bool is_due(const struct proposer *p, uint64_t now_ns)
@@ -186,7 +187,7 @@ static bool propose(struct proposer *p, uint64_t now_ns)
         return true;
     }
     p->counters.appends_refused++;
-    p->retry_ns = now_ns + RETRY_NS;
+    p->retry_ns = now_ns + (r == PROPOSER_BUSY ? RETRY_BUSY_NS : RETRY_NS);
     if (r == PROPOSER_NO_SPACE && !p->has_no_space) {
         p->has_no_space = true;
         p->env.log(p->env.data, PROPOSER_LOG_NO_SPACE, "", 0);
@@ -196,7 +197,7 @@ static bool propose(struct proposer *p, uint64_t now_ns)
 
 static bool is_blocked(const struct proposer *p)
 {
-    return p->n_flights == CB_ENTRIES_IN_FLIGHT_MAX || p->env.is_store_behind(p->env.data);
+    return p->n_flights == CB_ENTRIES_IN_FLIGHT_MAX || p->env.must_wait(p->env.data);
 }
 
 void prop_batch_run(struct proposer *p)

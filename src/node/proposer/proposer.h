@@ -29,6 +29,7 @@ enum proposer_append {
     PROPOSER_APPENDED,   /* it may come to be; proposer_applied tells when it has */
     PROPOSER_NOT_LEADER, /* no longer, or leadership is being handed over */
     PROPOSER_NO_SPACE,   /* a majority has no room on disk */
+    PROPOSER_BUSY,       /* too many entries wait for a majority: soon again */
 };
 
 /* Why a stream was ended. */
@@ -57,8 +58,9 @@ struct proposer_env {
     void *data;
     const struct cb_clock *clock;
     enum proposer_append (*append)(void *data, struct cb_span entry);
-    /* True while the store is too far behind the machine to take more (design D6). */
-    bool (*is_store_behind)(void *data);
+    /* True while nothing may be proposed: the store is too far behind the machine (design D6), or the
+     * leadership is being handed over. A turn follows when that is over. */
+    bool (*must_wait)(void *data);
     /* Only when can_send said so; the message is borrowed for the call. */
     void (*send)(void *data, void *owner, const struct wire_to_proxy *message);
     /* False while an earlier message is on its way: proposer_stream_writable is called after it. */

@@ -27,7 +27,7 @@ static enum proposer_append append(void *data, struct cb_span entry)
     return PROPOSER_APPENDED;
 }
 
-static bool is_store_behind(void *data)
+static bool must_wait(void *data)
 {
     return ((struct desk *)data)->store_is_behind;
 }
@@ -92,7 +92,7 @@ static void make_proposer(struct desk *d)
     const struct proposer_env env = {.data = d,
                                      .clock = &d->clock,
                                      .append = append,
-                                     .is_store_behind = is_store_behind,
+                                     .must_wait = must_wait,
                                      .send = send,
                                      .can_send = can_send,
                                      .end = end,
