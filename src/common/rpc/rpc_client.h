@@ -1,7 +1,7 @@
 /* A channel to one address: unary calls and streams to the server there.
  *
- * The library connects at the first call and again by itself (100 ms backoff, growing to 500 ms; 1 s
- * for one attempt). A call to an address that cannot be reached fails with RPC_UNAVAILABLE; who
+ * The library connects at the first call and again by itself (100 ms backoff, growing to 500 ms;
+ * 1 s for one attempt). A call to an address that cannot be reached fails with RPC_UNAVAILABLE; who
  * wants it again starts another. A peer that is silent is found by pings: after keepalive_ms +
  * keepalive_timeout_ms what runs on the connection ends with RPC_UNAVAILABLE.
  *
