@@ -45,8 +45,6 @@ find_path(UTHASH_INCLUDE_DIR uthash.h REQUIRED)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 # JSON of cluster.json and `coolbeans status --json`.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-# Readiness and socket activation under systemd; without it the daemons run the same, unnotified.
-pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 find_package(Threads REQUIRED)
 if(CB_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka) # unit tests

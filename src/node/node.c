@@ -120,6 +120,7 @@ static void take_ports(struct node *n)
      * something on disk already. */
     node_ready_check_port(n->options->listen_grpc, "gRPC");
     node_ready_check_port(n->options->listen_raft, "raft, the port after gRPC's");
+    node_http_open(n);
     n->rpc = rpc_create(&n->loop);
     n->service = service_create(n->rpc, &source);
     if (!service_listen(n->service, n->options->listen_grpc, &error)) {

@@ -129,6 +129,11 @@ void node_bootstrap_start(struct node *n);
 void node_status_fill(void *data, struct wire_status *out);
 void node_status_identify(void *data, struct wire_identify_reply *out);
 
+/* ---- node_http.c ---- */
+
+/* Listens at --http, or ends the process. */
+void node_http_open(struct node *n);
+
 /* ---- node_ready.c ---- */
 
 /* Ends the process when nobody can listen at the address; `what` the port is for. */

@@ -33,6 +33,11 @@ static const struct cb_option table[] = {
      .arg = "ADDR:PORT",
      .offset = AT(listen_text),
      .help = "listen there instead of at this node's address in --cluster"},
+    {.long_name = "http",
+     .kind = CB_OPTION_ADDRESS,
+     .arg = "ADDR:PORT",
+     .offset = AT(http),
+     .help = "serve /healthz and /status there over HTTP"},
     {.long_name = "insecure",
      .kind = CB_OPTION_FLAG,
      .offset = AT(insecure),
@@ -213,6 +218,27 @@ static bool choose_listen(struct node_options *o, struct cb_buf *error)
     return true;
 }
 
+static bool check_http(const struct node_options *o, struct cb_buf *error)
+{
+    struct cb_addr a;
+    if (o->http == NULL) {
+        return true;
+    }
+    if (cb_addr_parse(&a, o->http) != CB_ADDR_OK || a.port == 0 ||
+        (a.kind != CB_ADDR_IPV4 && a.kind != CB_ADDR_IPV6)) {
+        cb_buf_printf(error, "--http: \"%s\" is not ADDR:PORT with an IP address and a port", o->http);
+        return false;
+    }
+    if (!o->insecure && !cb_addr_is_loopback(&a)) {
+        cb_buf_printf(error,
+                      "--http: %s is not a loopback address: give --insecure if only trusted machines "
+                      "reach it",
+                      o->http);
+        return false;
+    }
+    return true;
+}
+
 static bool check_times(const struct node_options *o, struct cb_buf *error)
 {
     if (o->heartbeat_ms * 2 > o->election_ms) {
@@ -238,7 +264,7 @@ node_options_parse(struct node_options *o, int argc, char **argv, struct cb_buf 
     if (r != CB_OPTIONS_OK) {
         return r;
     }
-    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_times(o, text)) {
+    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_http(o, text) || !check_times(o, text)) {
         return CB_OPTIONS_ERROR;
     }
     o->cluster = digest_names(o);

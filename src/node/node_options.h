@@ -26,6 +26,7 @@ struct node_options {
     const char *data_dir;
     const char *cluster_text;
     const char *listen_text;
+    const char *http;       /* NULL: none */
     const char *ready_file; /* NULL: none */
     bool insecure;
     uint64_t verbose;

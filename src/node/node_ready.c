@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef CB_HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "common/sys/cb_addr.h"
+#include "common/sys/cb_service.h"
 
 static int try_port(const struct addrinfo *ai)
 {
@@ -67,14 +65,10 @@ void node_ready_tell(const struct node *n)
     if (n->options->ready_file != NULL) {
         write_ready_file(n->options->ready_file);
     }
-#ifdef CB_HAVE_SYSTEMD
-    (void)sd_notify(0, "READY=1"); /* without a manager there is nobody to tell */
-#endif
+    cb_service_notify("READY=1");
 }
 
 void node_ready_tell_stopping(void)
 {
-#ifdef CB_HAVE_SYSTEMD
-    (void)sd_notify(0, "STOPPING=1");
-#endif
+    cb_service_notify("STOPPING=1");
 }

@@ -56,7 +56,7 @@ THIRD_PARTY = [
     (r"(google/)?protobuf-c/.*|.*\.pb-c\.h", ["common/wire"]),
     (r"xxhash\.h", ["common/base"]),
     (r"ut(hash|list|array|string)\.h", ["node/jsm"]),
-    (r"jansson\.h", ["ctl"]),
+    (r"jansson\.h", ["ctl", "node"]),
     (r"microhttpd\.h", ["node/http"]),
     (r"systemd/.*", ["common/sys"]),
     (r"getopt\.h", ["common/sys"]),
