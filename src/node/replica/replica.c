@@ -8,7 +8,7 @@
 #include "node/replica/replica_internal.h"
 
 /* After this libraft tries again a member that was sent the state and has not reached it. Nothing
- * else makes it: a message that is lost, or dropped because another is on its way, is not told to it.
+ * else makes it: it is not told of a message that is lost, or dropped while another is on its way.
  * What comes while the member still installs is dropped there (g2). */
 #define INSTALL_TIMEOUT_MS 30000
 /* A new member may have to be sent the state within one round of catching up. */

@@ -99,7 +99,8 @@ struct replica_events {
     void (*dump_state)(void *data, uint64_t at_least, struct replica_dump *dump);
     /* The state that a leader sent, for a snapshot at `mark`; the bytes live until
      * replica_install_done, which the owner calls once the new state lies durably beside the old
-     * one, or at once when its own state goes as far. What it stores carries replica_appended of this member, not the pair of the sender. */
+     * one, or at once when its own state goes as far. What it stores carries replica_appended of
+     * this member, not the pair of the sender. */
     void (*install_state)(void *data, struct replica_mark mark, struct cb_span bytes);
     /* Follows replica_install_done; between the two the owner stores nothing of its old state.
      * The log now begins after `mark`: swap the installed state in. Entries at or below its own
@@ -173,8 +174,8 @@ struct replica_mark replica_appended(const struct replica *r);
 uint64_t replica_backlog(struct replica *r);
 
 /* While held, a follower does not confirm what it has on disk: so a store that is behind slows the
- * leader down (design D6). It does not stand for election either; a leader is not held. Callbacks may
- * hold, and not release. */
+ * leader down (design D6). It does not stand for election either; a leader is not held. Callbacks
+ * may hold, and not release. */
 void replica_hold_appends(struct replica *r, bool hold);
 
 /* For whoever runs the loop: the end of a turn. */

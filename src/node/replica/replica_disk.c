@@ -279,29 +279,37 @@ void replica_lowered(struct replica *r)
 
 /* --- the watchdog --- */
 
-/* libraft retries a failed write with the wrong argument and corrupts its memory: the process has
- * to be gone by then. On a full disk it waits for a new segment, rightly and without end. */
+/* libraft retries a failed append with the wrong argument and corrupts its memory: the process has
+ * to be gone by then. A failed snapshot it retries for ever. On a full disk it waits, rightly.
+ * Returns the time from which to count on. */
+static uint64_t check_late(struct replica *r, const char *what, uint64_t since_ms)
+{
+    uint64_t now_ms = replica_now_ms(r);
+    uint64_t late_ms = now_ms - since_ms;
+    if (late_ms < r->config.disk_timeout_ms) {
+        return since_ms;
+    }
+    if (r->env.free_bytes == NULL || r->env.free_bytes(r->env.data) >= CB_RAFT_DISK_FULL_BELOW) {
+        replica_die(r,
+                    "the raft log's disk has not finished %s for %" PRIu64
+                    " ms, and it is not full; check the disk, then restart this node",
+                    what, late_ms);
+    }
+    r->counters.disk_full_waits++;
+    cb_log(CB_LOG_ERROR, "raft.disk-full", "waiting_ms=%" PRIu64, late_ms);
+    return now_ms;
+}
+
 void replica_disk_check(struct replica *r)
 {
     report_finished(r); /* it may lead by now */
     struct cb_list *l = cb_list_first(&r->disk_ops);
-    if (l == NULL || !op_of(l)->submitted) {
-        return;
+    if (l != NULL && op_of(l)->submitted) {
+        op_of(l)->submitted_ms = check_late(r, "a write", op_of(l)->submitted_ms);
     }
-    struct disk_op *op = op_of(l);
-    uint64_t late_ms = replica_now_ms(r) - op->submitted_ms;
-    if (late_ms < r->config.disk_timeout_ms) {
-        return;
+    if (r->put.active && r->put.submitted) {
+        r->put.submitted_ms = check_late(r, "a snapshot", r->put.submitted_ms);
     }
-    if (r->env.free_bytes == NULL || r->env.free_bytes(r->env.data) >= CB_RAFT_DISK_FULL_BELOW) {
-        replica_die(r,
-                    "the raft log's disk has not finished a write for %" PRIu64
-                    " ms, and it is not full; check the disk, then restart this node",
-                    late_ms);
-    }
-    r->counters.disk_full_waits++;
-    cb_log(CB_LOG_ERROR, "raft.disk-full", "waiting_ms=%" PRIu64, late_ms);
-    op->submitted_ms = replica_now_ms(r); /* again after the same time */
 }
 
 /* --- term and vote --- */

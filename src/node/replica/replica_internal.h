@@ -43,6 +43,7 @@ struct replica_put {
     bool active;
     bool install; /* trailing == 0 */
     bool submitted;
+    uint64_t submitted_ms;
     bool held_for_appends; /* counted once */
     bool cut_held;         /* install: the stored pair is being lowered */
     bool state_ready;      /* install: the owner has stored the state */

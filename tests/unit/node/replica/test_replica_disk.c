@@ -125,6 +125,14 @@ static void a_late_write_ends_the_process(void **state)
     assert_dies("has not finished a write");
 }
 
+static void a_late_snapshot_ends_the_process(void **state)
+{
+    (void)state;
+    follower->node->snapshot_ms = 1000000;
+    cluster_write(&c, leader, CB_RAFT_SNAPSHOT_THRESHOLD);
+    assert_dies("has not finished a snapshot");
+}
+
 static void a_full_disk_is_waited_for(void **state)
 {
     (void)state;
@@ -282,6 +290,7 @@ int main(void)
         TEST(a_term_that_is_not_stored_ends_the_process),
         TEST(a_vote_is_never_erased_in_its_term),
         TEST(a_late_write_ends_the_process),
+        TEST(a_late_snapshot_ends_the_process),
         TEST(a_full_disk_is_waited_for),
         TEST(a_damaged_entry_is_named),
         TEST(a_state_of_another_history_is_named),

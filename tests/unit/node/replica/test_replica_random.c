@@ -1,4 +1,4 @@
-/* Proves over random faults that no applied entry is lost or replaced and that all members converge:
+/* Proves over random faults that no applied entry is lost or replaced and that all converge:
  * crashes, cut links, slow disks and stores, handovers, members so far behind that they need the
  * state. The simulation of the whole node goes further; this one is the replica's own.
  *
