@@ -188,15 +188,41 @@ static void log_path(const struct ctl_cluster *c, const struct ctl_daemon *d, ch
     CB_ASSERT(n > 0 && n < PATH_MAX);
 }
 
-/* In the child: only async-signal-safe calls. Its own session keeps Ctrl-C of the terminal away. */
+/* In the child: only async-signal-safe calls. Its own session keeps Ctrl-C of the terminal away; the
+ * signals that this tool waits for are blocked in it, and must not be in a daemon. */
 static _Noreturn void become(char **argv, int log)
 {
+    sigset_t none;
+    (void)sigemptyset(&none); /* cannot fail */
     int null = open("/dev/null", O_RDONLY);
-    if (setsid() < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
+    if (sigprocmask(SIG_SETMASK, &none, NULL) != 0 || setsid() < 0 || null < 0 ||
+        dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
         _exit(126);
     }
     execv(argv[0], argv);
     _exit(127);
+}
+
+/* Returns when the program has replaced the child: until then /proc shows the child as this tool,
+ * not as a daemon. The pipe's other end closes by that. */
+static pid_t spawn(char **argv, int log)
+{
+    int running[2];
+    if (pipe2(running, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(argv, log);
+    }
+    int why = errno;
+    char none;
+    (void)close(running[1]); /* the child has its own */
+    while (pid > 0 && read(running[0], &none, 1) < 0 && errno == EINTR) {
+    }
+    (void)close(running[0]); /* nothing was written */
+    errno = why;
+    return pid;
 }
 
 bool ctl_daemon_start(const struct ctl_cluster *c, struct ctl_daemon *d, struct cb_buf *error)
@@ -227,14 +253,12 @@ bool ctl_daemon_start(const struct ctl_cluster *c, struct ctl_daemon *d, struct 
     } else {
         add_node_options(&a, c, d);
     }
-    pid_t pid = fork();
-    if (pid == 0) {
-        become(a.v, log);
-    }
+    pid_t pid = spawn(a.v, log);
+    int why = errno;
     (void)close(log); /* the child has its own */
     args_fini(&a);
     if (pid < 0) {
-        cb_buf_printf(error, "cannot start %s: %s", d->name, strerror(errno));
+        cb_buf_printf(error, "cannot start %s: %s", d->name, strerror(why));
         return false;
     }
     d->pid = pid;
