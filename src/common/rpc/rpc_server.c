@@ -189,6 +189,12 @@ static grpc_server *create_server(void)
         /* Clients look after their connections by pings; the default would call them abusive. */
         int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100),
         int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
+        /* Hosts that are gone are found within 8 s, not 2 h. The timeout is TCP_USER_TIMEOUT too:
+         * a write that a frozen peer does not take holds up even a forced close until then. */
+        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, 5000),
+        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3000),
+        int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* as many as it takes */
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)CB_STREAM_MESSAGE_MAX),
         int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, CB_RPC_CALLS_PER_CONN_MAX),
         int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
