@@ -69,7 +69,8 @@ size_t rpc_server_calls(const struct rpc_server *server);
 /* Takes no more calls, finishes all streams with RPC_UNAVAILABLE, waits for the answers to unary
  * calls; after `grace_ns` what still hangs on a peer that does not read is cut off (3 s later when
  * the peer is frozen). Then frees the server and calls `cb`. Unary calls that a handler holds must
- * still be answered by it. on_closed of every stream comes before `cb`; no callback comes after it. */
+ * still be answered by it. on_closed of every stream comes before `cb`; no callback comes after
+ * it. */
 void rpc_server_close(struct rpc_server *server,
                       uint64_t grace_ns,
                       void (*cb)(void *ctx),
