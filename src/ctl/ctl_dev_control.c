@@ -7,6 +7,7 @@
 #include "ctl/ctl_status.h"
 
 #define LEADER_WAIT_MS 5000
+#define DEATH_WAIT_MS 5000
 
 void ctl_dev_leader(const struct ctl_cluster *c, char out[CTL_NAME_MAX])
 {
@@ -52,6 +53,7 @@ static bool start(struct ctl_cluster *c, struct ctl_daemon *d, struct cb_buf *er
     if (ctl_daemon_is_alive(c, d)) {
         return true;
     }
+    (void)ctl_daemon_wait_dead(c, d, DEATH_WAIT_MS); /* its ports; without them the start says so */
     return ctl_daemon_start(c, d, error) && ctl_cluster_save(c, error) &&
            ctl_dev_wait_listening(c, d, error);
 }
@@ -71,7 +73,7 @@ static bool control(struct ctl_cluster *c, const char *verb, const char *who, st
     }
     if (strcmp(verb, "kill") == 0) {
         ctl_daemon_signal(c, d, SIGKILL);
-        if (!ctl_daemon_wait_dead(c, d, LEADER_WAIT_MS)) {
+        if (!ctl_daemon_wait_dead(c, d, DEATH_WAIT_MS)) {
             cb_buf_printf(error, "%s (pid %d) does not die", d->name, (int)d->pid);
             return false;
         }

@@ -1,5 +1,6 @@
 #include "ctl/ctl_process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -96,9 +97,40 @@ void ctl_daemon_signal(const struct ctl_cluster *c, const struct ctl_daemon *d, 
     }
 }
 
+static unsigned task_count(pid_t pid)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid); /* always fits */
+    DIR *dir = opendir(path);
+    unsigned n = 0;
+    while (dir != NULL && readdir(dir) != NULL) {
+        n++;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir); /* only read from */
+    }
+    return n > 2 ? n - 2 : 0; /* without . and .. */
+}
+
+/* True when it has let go of its ports and files. One that is killed has no command line at first,
+ * and is a zombie while its last threads still end. */
+static bool is_gone(const struct ctl_cluster *c, const struct ctl_daemon *d)
+{
+    char state = process_state(d->pid);
+    char word[2];
+    size_t len;
+    if (state == 0 || state == 'X') {
+        return true;
+    }
+    if (state == 'Z') {
+        return task_count(d->pid) <= 1;
+    }
+    return read_proc(d->pid, "cmdline", word, sizeof(word), &len) && !is_ours(c, d);
+}
+
 bool ctl_daemon_wait_dead(const struct ctl_cluster *c, const struct ctl_daemon *d, unsigned wait_ms)
 {
-    for (unsigned waited = 0; ctl_daemon_is_alive(c, d); waited += 10) {
+    for (unsigned waited = 0; ctl_daemon_is_alive(c, d) || !is_gone(c, d); waited += 10) {
         if (waited >= wait_ms) {
             return false;
         }

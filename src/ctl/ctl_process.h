@@ -16,8 +16,9 @@ ctl_daemon_start(const struct ctl_cluster *c, struct ctl_daemon *d, struct cb_bu
 /* True when d->pid is a running process and is this daemon, not one that got its number later. */
 bool ctl_daemon_is_alive(const struct ctl_cluster *c, const struct ctl_daemon *d);
 bool ctl_daemon_is_paused(const struct ctl_cluster *c, const struct ctl_daemon *d);
-/* Sends the signal if the daemon is alive; waits up to `wait_ms` for its end if `until_dead`. */
+/* Sends the signal if the daemon is alive. */
 void ctl_daemon_signal(const struct ctl_cluster *c, const struct ctl_daemon *d, int signal_number);
+/* Waits until the process has let go of its ports and files; false after `wait_ms`. */
 bool ctl_daemon_wait_dead(const struct ctl_cluster *c,
                           const struct ctl_daemon *d,
                           unsigned wait_ms);

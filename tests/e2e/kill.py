@@ -24,8 +24,7 @@ def settle(c, load):
 
 
 def kill_one(c, load, victim, what):
-    before = c.kill(victim)
-    stall = load.stall_since(before)
+    stall = load.stall_since(*c.kill(victim))
     say(f"{what} {victim} killed: {stall:.3f} s to the next acknowledged put")
     c.start(victim)
     settle(c, load)
@@ -46,7 +45,6 @@ def verdict(options, c, load, stalls):
         path = options.work / f"history-{options.seed}.jsonl"
         history.write(path)
         check(False, f"the history is kept in {path}; violations:\n" + "\n".join(violations))
-    return c
 
 
 def kill_leader(options):
@@ -67,9 +65,9 @@ def kill_all(options):
             stalls = []
             for i in range(options.kills):
                 load.wait_acked(PUTS_BETWEEN, 60)
-                before = c.kill(*c.nodes())
+                times = c.kill(*c.nodes())
                 c.start(*c.nodes())
-                stalls.append(load.stall_since(before))
+                stalls.append(load.stall_since(*times))
                 say(f"{i + 1}/{options.kills}: all killed and started: {stalls[-1]:.3f} s to the next acknowledged put")
                 settle(c, load)
         verdict(options, c, load, stalls)

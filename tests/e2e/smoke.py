@@ -66,7 +66,8 @@ def every_command(c):
     c.ask("put 0 0 0 70000\r\n" + "x" * 70000, "JOB_TOO_BIG")
     c.ask("nonsense", "UNKNOWN_COMMAND")
     c.ask("delete x", "BAD_FORMAT")
-    c.ask("put 0 0 1 3\r\nabcd", "EXPECTED_CRLF")
+    c.send(b"put 0 0 1 3\r\nabcde")
+    c.reply("EXPECTED_CRLF")
 
 
 def half_close(address):

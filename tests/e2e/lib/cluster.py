@@ -38,6 +38,14 @@ def sanitizer_lines(directory):
     return found
 
 
+def state_of(process):
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+def command_of(process):
+    return (process / "cmdline").read_bytes()
+
+
 class Cluster:
     def __init__(self, options, name, nodes=3, proxies=1):
         self.tool = options.bin / "coolbeans"
@@ -148,13 +156,23 @@ class Cluster:
         return [d["name"] for d in self.layout()["nodes"]]
 
     def is_alive(self, name):
-        pid = self.pids()[name]
+        process = pathlib.Path(f"/proc/{self.pids()[name]}")
         try:
-            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            return state_of(process) not in "ZX" and f"{self.dir}/{name}.ready".encode() in command_of(process)
         except OSError:
             return False
-        return state not in "ZX" and f"{self.dir}/{name}.ready".encode() in line
+
+    def is_gone(self, name):
+        """It has let go of its ports: one that was killed has no command line at first, and is a zombie while
+        its last threads still end."""
+        process = pathlib.Path(f"/proc/{self.pids()[name]}")
+        try:
+            if state_of(process) in "ZX":
+                return len(list(process.glob("task/*"))) <= 1
+            line = command_of(process)
+            return line != b"" and f"{self.dir}/{name}.ready".encode() not in line
+        except OSError:
+            return True
 
     def signal(self, name, number):
         if self.is_alive(name):
@@ -164,10 +182,11 @@ class Cluster:
                 pass  # it ended just now, which is as good
 
     def kill(self, *names):
-        """SIGKILL to all of them at once; returns the time just before, when they are gone."""
+        """SIGKILL to all of them at once; the times before it, and when they were gone."""
+        pids = [self.pids()[name] for name in names if self.is_alive(name)]
         before = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
         for name in names:
-            self.signal(name, signal.SIGKILL)
-        for name in names:
-            until(f"the end of {name}", 10, lambda: not self.is_alive(name), every=0.002)
-        return before
+            until(f"the end of {name}", 10, lambda: self.is_gone(name), every=0.002)
+        return before, time.monotonic()

@@ -151,15 +151,15 @@ class Load:
 
         until(f"{more} more acknowledged puts", seconds, reached)
 
-    def stall_since(self, moment, seconds=60):
-        """Seconds from `moment` to the first acknowledgement of a put that began after it."""
+    def stall_since(self, before, gone, seconds=60):
+        """Seconds from the fault, at `before`, to the first acknowledgement of a put that began when it was done."""
         def answered():
             self.check_workers()
-            return self.newest >= moment
+            return self.newest >= gone
 
         until("an acknowledged put after the fault", seconds, answered, every=0.01)
         return min(e.end for e in self.history.events
-                   if e.op == "put" and e.result == "ok" and e.start >= moment) - moment
+                   if e.op == "put" and e.result == "ok" and e.start >= gone) - before
 
     def drain(self, seconds=90):
         """Takes out all that is left, until stats say that nothing is; the whole history."""
