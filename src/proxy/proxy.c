@@ -15,8 +15,8 @@
 
 /* Descriptors that are not for clients: listeners, channels, gRPC's own, the log. */
 #define DESCRIPTORS_KEPT 64
-/* How long the end waits for the cluster to learn that the clients are gone; it learns it anyway when
- * the session ends. */
+/* How long the end waits for the cluster to learn that the clients are gone; it learns it anyway
+ * when the session ends. */
 #define STOP_PATIENCE_NS (2 * CB_NS_PER_S)
 
 static uint64_t now(const struct proxy *p)
@@ -69,8 +69,9 @@ static void stream_closed(void *ctx, uint32_t node, const char *text, const char
 static _Noreturn void superseded(void *ctx, struct cb_span address)
 {
     const struct proxy *p = ctx;
-    cb_die("coolbeans-proxy: a newer proxy with the name %s serves at %.*s; give each its own --name",
-           p->name, (int)address.len, (const char *)address.ptr);
+    cb_die(
+        "coolbeans-proxy: a newer proxy with the name %s serves at %.*s; give each its own --name",
+        p->name, (int)address.len, (const char *)address.ptr);
 }
 
 /* ---- the end ---- */

@@ -2,8 +2,8 @@
  *
  * Owns:     everything below src/proxy for the life of the process.
  * Threads:  the main thread; gRPC has its own.
- * Errors:   what the environment refuses at start, and a newer proxy of the same name, end the process
- *           with a sentence. */
+ * Errors:   what the environment refuses at start, and a newer proxy of the same name, end the
+ *           process with a sentence. */
 #ifndef CB_PROXY_PROXY_H
 #define CB_PROXY_PROXY_H
 

@@ -9,6 +9,8 @@
 
 /* An election is over in less; a longer time without a leader is worth a line. */
 #define DETACHED_PATIENCE_NS (5 * CB_NS_PER_S)
+/* What beanstalkd says without a log of its own. */
+#define BINLOG_MAX_SIZE 10485760
 
 static void attached(struct proxy *p, const char *node, uint64_t session)
 {
@@ -20,15 +22,15 @@ static void attached(struct proxy *p, const char *node, uint64_t session)
 static void ended(struct proxy *p, const char *node, bool was_attached, const char *text)
 {
     uint64_t now = cb_clock_boottime_ns(p->clock);
-    cb_log(was_attached ? CB_LOG_WARN : CB_LOG_DEBUG, "upstream.ended", "node=%s reason=\"%s\"", node,
-           text);
+    cb_log(was_attached ? CB_LOG_WARN : CB_LOG_DEBUG, "upstream.ended", "node=%s reason=\"%s\"",
+           node, text);
     if (p->detached_ns == 0) {
         p->detached_ns = now;
     }
     if (!p->told_detached && now - p->detached_ns > DETACHED_PATIENCE_NS) {
         p->told_detached = true;
-        cb_log(CB_LOG_WARN, "upstream.no_leader",
-               "node=%s reason=\"%s\" effect=\"clients wait\"", node, text);
+        cb_log(CB_LOG_WARN, "upstream.no_leader", "node=%s reason=\"%s\" effect=\"clients wait\"",
+               node, text);
     }
 }
 
@@ -79,6 +81,7 @@ void proxy_facts(void *ctx, struct bs_stats *out)
     out->rusage_utime_us = microseconds(usage.ru_utime);
     out->rusage_stime_us = microseconds(usage.ru_stime);
     out->uptime_s = (cb_clock_boottime_ns(p->clock) - p->started_ns) / CB_NS_PER_S;
+    out->binlog_max_size = BINLOG_MAX_SIZE;
     out->id = p->id;
     out->hostname = p->uname.nodename;
     out->os = p->uname.version;

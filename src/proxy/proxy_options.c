@@ -71,7 +71,10 @@ static const struct cb_option table[] = {
     {.short_name = 'c', .kind = CB_OPTION_FLAG, .offset = AT(binlog_compact), .help = "ignored"},
     {.short_name = 'n', .kind = CB_OPTION_FLAG, .offset = AT(binlog_no_compact), .help = "ignored"},
     {.short_name = 'V', .kind = CB_OPTION_COUNT, .offset = AT(verbose), .help = "log more"},
-    {.short_name = 'v', .long_name = "version", .kind = CB_OPTION_VERSION, .help = "show the version"},
+    {.short_name = 'v',
+     .long_name = "version",
+     .kind = CB_OPTION_VERSION,
+     .help = "show the version"},
     {.short_name = 'h', .long_name = "help", .kind = CB_OPTION_HELP, .help = "show this help"},
 };
 

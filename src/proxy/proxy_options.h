@@ -17,8 +17,8 @@
 struct proxy_options {
     /* As given. */
     const char *nodes_text;
-    const char *name;               /* NULL: host name and port */
-    struct cb_option_list listen;   /* empty: all addresses */
+    const char *name;             /* NULL: host name and port */
+    struct cb_option_list listen; /* empty: all addresses */
     uint64_t port;
     uint64_t job_size_max;
     const char *user;

@@ -1,7 +1,7 @@
 /* A daemon and the service manager above it: readiness, sockets handed over, the descriptor limit.
  *
- * The protocol of systemd needs an environment variable and a datagram, so no library is linked for it;
- * without a service manager all of it does nothing.
+ * The protocol of systemd needs an environment variable and a datagram, so no library is linked for
+ * it; without a service manager all of it does nothing.
  * Owns:     nothing.
  * Threads:  one, at start; cb_service_notify any.
  * Errors:   a service manager that does not listen is not told: the daemon runs the same.

@@ -11,8 +11,7 @@
 /* For a member `name` with its `n_name` and `cap_name`: a zeroed new element. */
 #define WIRE_ARRAY_ADD(m, name)                                                                    \
     ((m)->name = wire_array_grow((m)->name, (m)->n_##name, &(m)->cap_##name, sizeof *(m)->name),   \
-     memset(&(m)->name[(m)->n_##name], 0, sizeof *(m)->name),                                      \
-     &(m)->name[(m)->n_##name++])
+     memset(&(m)->name[(m)->n_##name], 0, sizeof *(m)->name), &(m)->name[(m)->n_##name++])
 
 /* Room for one more than `n`. */
 static inline void *wire_array_grow(void *items, uint32_t n, uint32_t *cap, size_t size)

@@ -188,8 +188,7 @@ enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes)
     return r.error == WIRE_OK ? check_texts(texts, 3, CB_NODE_NAME_MAX) : r.error;
 }
 
-enum wire_error
-wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
+enum wire_error wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
 {
     *m = (struct wire_identify_request){0};
     return wire_table_decode(&identify_request, m, bytes);

@@ -83,9 +83,9 @@ void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_b
 
 /* `bytes` must live as long as the spans are used. */
 CB_MUST_USE enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes);
-CB_MUST_USE enum wire_error
-wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes);
-CB_MUST_USE enum wire_error
-wire_identify_reply_decode(struct wire_identify_reply *m, struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_identify_request_decode(struct wire_identify_request *m,
+                                                         struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m,
+                                                       struct cb_span bytes);
 
 #endif

@@ -1,8 +1,8 @@
 /* Protocol buffers, the part that our messages need: a checked reader of fields, and messages of
  * scalars and byte strings described by a table. Internal to this folder.
  *
- * Written by hand because it is three times as fast as protobuf-c and copies nothing; a test holds it
- * to protobuf-c's bytes.
+ * Written by hand because it is three times as fast as protobuf-c and copies nothing; a test holds
+ * it to protobuf-c's bytes.
  * Owns:     nothing; what is read borrows from the message.
  * Threads:  any.
  * Errors:   enum wire_error; nothing that a peer sends is trusted.
@@ -76,7 +76,10 @@ enum wire_error wire_table_decode(const struct wire_table *t, void *obj, struct 
 size_t wire_table_size(const struct wire_table *t, const void *obj);
 uint8_t *wire_table_write(const struct wire_table *t, const void *obj, uint8_t *p);
 /* Appends it as field `field` of an outer message, also when it is empty. */
-void wire_put_message(struct cb_buf *b, uint32_t field, const struct wire_table *t, const void *obj);
+void wire_put_message(struct cb_buf *b,
+                      uint32_t field,
+                      const struct wire_table *t,
+                      const void *obj);
 
 /* Left out when zero. */
 void wire_put_varint_field(struct cb_buf *b, uint32_t field, uint64_t v);

@@ -4,9 +4,9 @@
  *           borrow from the bytes that were decoded.
  * Does not: copy bodies, know what an op does, or decide anything about a session.
  * Threads:  one per message.
- * Errors:   enum wire_error. What was decoded is checked: ops, kinds, outcomes and counters are known,
- *           names valid, lengths in bounds, fields that an op does not have zero, numbers of requests
- *           and results rising by one. Encoding checks nothing: it is fed by our own code.
+ * Errors:   enum wire_error. What was decoded is checked: ops, kinds, outcomes and counters are
+ *           known, names valid, lengths in bounds, fields that an op does not have zero, numbers of
+ *           requests and results rising by one. Encoding checks nothing: it is fed by our own code.
  * Source:   proto/queue.proto; the meaning of a field stands there. */
 #ifndef CB_COMMON_WIRE_WIRE_QUEUE_H
 #define CB_COMMON_WIRE_WIRE_QUEUE_H
@@ -206,7 +206,8 @@ void wire_to_node_fini(struct wire_to_node *m);
 void wire_to_proxy_clear(struct wire_to_proxy *m);
 void wire_to_proxy_fini(struct wire_to_proxy *m);
 
-/* A zeroed element at the end of the array, for building a message; its memory moves with the next. */
+/* A zeroed element at the end of the array, for building a message; its memory moves with the
+ * next. */
 struct wire_request *wire_to_node_add_request(struct wire_to_node *m);
 struct wire_read *wire_to_node_add_read(struct wire_to_node *m);
 struct wire_count *wire_to_node_add_count(struct wire_to_node *m);

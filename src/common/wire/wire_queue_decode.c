@@ -5,7 +5,8 @@
 #include "common/wire/wire_queue.h"
 #include "common/wire/wire_tables.h"
 
-/* A field of two bytes becomes a struct of a hundred: so the lists are bounded, not only the bytes. */
+/* A field of two bytes becomes a struct of a hundred: so the lists are bounded, not only the
+ * bytes. */
 #define REQUESTS_MAX CB_PROXY_IN_FLIGHT_MAX
 #define READS_MAX CB_PROXY_IN_FLIGHT_MAX
 #define RESULTS_MAX CB_RESULTS_UNACKED_MAX
@@ -221,7 +222,8 @@ static enum wire_error check_result(const struct wire_result *r)
     bool has_body = r->outcome == WIRE_RESERVED;
     bool has_id = has_body || r->outcome == WIRE_INSERTED;
     bool has_count = r->outcome == WIRE_WATCHING || r->outcome == WIRE_KICKED;
-    if ((r->body.len != 0 && !has_body) || (r->id != 0) != has_id || (r->count != 0 && !has_count)) {
+    if ((r->body.len != 0 && !has_body) || (r->id != 0) != has_id ||
+        (r->count != 0 && !has_count)) {
         return WIRE_BAD_FIELD;
     }
     return WIRE_OK;
@@ -358,9 +360,12 @@ set_read_result(struct wire_to_proxy *m, struct wire_read_result *r, const struc
 }
 
 /* set_read_result makes kinds of field numbers. */
-_Static_assert(WIRE_READ_RESULT_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_ALL, "order of fields");
-_Static_assert(WIRE_READ_RESULT_TUBE_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_TUBE, "order of fields");
-_Static_assert(WIRE_READ_RESULT_JOB_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_JOB, "order of fields");
+_Static_assert(WIRE_READ_RESULT_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_ALL,
+               "order of fields");
+_Static_assert(WIRE_READ_RESULT_TUBE_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_TUBE,
+               "order of fields");
+_Static_assert(WIRE_READ_RESULT_JOB_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_JOB,
+               "order of fields");
 
 static enum wire_error add_read_result(struct wire_to_proxy *m, struct cb_span bytes)
 {

@@ -83,7 +83,8 @@ TABLE(tube_stats);
 
 #define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_job_stats, member)
 ROWS(job_stats) = {
-    F(U64, id), F(SPAN, tube), F(U32, state), F(U32, pri), F(U32, delay), F(U32, ttr), F(U64, age_ns),
+    F(U64, id), F(SPAN, tube), F(U32, state), F(U32, pri), F(U32, delay), F(U32, ttr),
+    F(U64, age_ns),
     F(U64, left_ns), F(U32, reserves), F(U32, timeouts), F(U32, releases), F(U32, buries),
     F(U32, kicks),
 };

@@ -1,13 +1,13 @@
-/* The proxy's session engine: clients' bytes in, their answers out, and between them one session with
- * the cluster (design D3). Sans I/O: it takes events and calls back with what is to be done, so that a
- * simulation runs it as the proxy does.
+/* The proxy's session engine: clients' bytes in, their answers out, and between them one session
+ * with the cluster (design D3). Sans I/O: it takes events and calls back with what is to be done,
+ * so that a simulation runs it as the proxy does.
  *
- * Owns:      the clients' parsers and pipelines, the session's numbers, requests not yet applied, and
- *            the choice of the node to talk to.
+ * Owns:      the clients' parsers and pipelines, the session's numbers, requests not yet applied,
+ *            and the choice of the node to talk to.
  * Does not:  own a socket, read a clock, log, or know gRPC.
  * Threads:   one; no callback may call back into the engine.
- * Errors:    none of the environment. A node that breaks the protocol loses its stream; a session that
- *            the cluster no longer knows costs its clients their sockets.
+ * Errors:    none of the environment. A node that breaks the protocol loses its stream; a session
+ *            that the cluster no longer knows costs its clients their sockets.
  * Time:      `now_ns` of every event is CLOCK_BOOTTIME: a lease runs while the machine sleeps.
  * Source:    beanstalkd-protocol of src/proxy/protocol, messages of proto/queue.proto. */
 #ifndef CB_PROXY_ENGINE_ENGINE_H
@@ -26,12 +26,12 @@ struct engine_client;
 
 /* What an operator wants to read in the log. */
 enum engine_note {
-    ENGINE_NOTE_ATTACHED,     /* node; number: the session */
-    ENGINE_NOTE_STREAM_ENDED, /* node; number: 1 when it had attached; text: why */
-    ENGINE_NOTE_STREAM_SILENT,/* node: it did not answer in time and was left */
-    ENGINE_NOTE_BAD_MESSAGE,  /* node: it broke the protocol and was left */
-    ENGINE_NOTE_FENCED,       /* number: clients whose sockets were closed */
-    ENGINE_NOTE_SESSION_LOST, /* number: clients whose sockets were closed */
+    ENGINE_NOTE_ATTACHED,      /* node; number: the session */
+    ENGINE_NOTE_STREAM_ENDED,  /* node; number: 1 when it had attached; text: why */
+    ENGINE_NOTE_STREAM_SILENT, /* node: it did not answer in time and was left */
+    ENGINE_NOTE_BAD_MESSAGE,   /* node: it broke the protocol and was left */
+    ENGINE_NOTE_FENCED,        /* number: clients whose sockets were closed */
+    ENGINE_NOTE_SESSION_LOST,  /* number: clients whose sockets were closed */
 };
 
 struct engine_ops {
@@ -40,8 +40,8 @@ struct engine_ops {
     void (*client_output)(void *ctx, void *user);
     /* Reading starts switched on. */
     void (*client_reading)(void *ctx, void *user, bool on);
-    /* Close the socket, with `flush` once what is in engine_client_output is written; then, or when that
-     * fails, engine_client_gone. Called at most once for a client. */
+    /* Close the socket, with `flush` once what is in engine_client_output is written; then, or when
+     * that fails, engine_client_gone. Called at most once for a client. */
     void (*client_close)(void *ctx, void *user, bool flush);
 
     /* At most one stream is open at a time. A message may be sent at once, the next one after
@@ -56,19 +56,20 @@ struct engine_ops {
     void (*superseded)(void *ctx, struct cb_span address);
     /* Fills what the answer to `stats` says about this process. */
     void (*facts)(void *ctx, struct bs_stats *out);
-    void (*note)(void *ctx, enum engine_note note, uint32_t node, uint64_t number, const char *text);
+    void (*note)(
+        void *ctx, enum engine_note note, uint32_t node, uint64_t number, const char *text);
 };
 
 /* Strings are copied. */
 struct engine_config {
     const char *name;
-    const char *address;      /* where clients connect */
-    uint64_t started_ns;      /* with `random`: the incarnation */
+    const char *address; /* where clients connect */
+    uint64_t started_ns; /* with `random`: the incarnation */
     uint64_t random;
     const char *const *nodes; /* "host:port", as leader hints name them */
     uint32_t n_nodes;
     uint32_t job_size_max;
-    uint64_t seed;            /* of the jitter between attempts */
+    uint64_t seed; /* of the jitter between attempts */
 };
 
 struct engine *
@@ -83,7 +84,8 @@ struct engine_client *engine_client_connected(struct engine *e, void *user, uint
 void engine_client_read(struct engine_client *c, struct cb_span bytes, uint64_t now_ns);
 /* The client sends no more; it may still read. */
 void engine_client_eof(struct engine_client *c, uint64_t now_ns);
-/* To be written: consume or take it, and tell with engine_client_wrote what has left the process. */
+/* To be written: consume or take it, and tell with engine_client_wrote what has left the
+ * process. */
 struct cb_buf *engine_client_output(struct engine_client *c);
 void engine_client_wrote(struct engine_client *c, size_t len, uint64_t now_ns);
 /* The socket is closed, for whatever reason; frees `c`. */

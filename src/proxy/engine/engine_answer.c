@@ -1,8 +1,10 @@
-/* Answers in the order of their commands: each has a slot, and is written when all before it are. */
+/* Answers in the order of their commands: each has a slot, and is written when all before it
+ * are. */
 #include "common/base/cb_mem.h"
 #include "proxy/engine/engine_internal.h"
 
-struct engine_slot *engine_slot_add(struct engine_client *c, enum engine_slot_kind kind, enum bs_op op)
+struct engine_slot *
+engine_slot_add(struct engine_client *c, enum engine_slot_kind kind, enum bs_op op)
 {
     struct engine_slot *s = cb_malloc(sizeof *s);
     *s = (struct engine_slot){.kind = kind, .op = op};
@@ -119,7 +121,9 @@ static enum bs_reply word_of(enum wire_outcome outcome)
     CB_UNREACHABLE("an outcome with more than a word");
 }
 
-void engine_answer_result(struct engine_client *c, struct engine_slot *s, const struct wire_result *r)
+void engine_answer_result(struct engine_client *c,
+                          struct engine_slot *s,
+                          const struct wire_result *r)
 {
     size_t before = cb_buf_len(&c->out);
     struct cb_buf tube = cb_buf_take(&s->text);
@@ -159,7 +163,8 @@ static void write_list(struct cb_buf *out, const struct wire_read_result *r)
     cb_buf_fini(&yaml);
 }
 
-static void write_stats(const struct engine *e, struct cb_buf *out, const struct wire_read_result *r)
+static void
+write_stats(const struct engine *e, struct cb_buf *out, const struct wire_read_result *r)
 {
     struct cb_buf yaml = CB_BUF_NULL;
     engine_stats_write(e, &yaml, r);
@@ -167,7 +172,9 @@ static void write_stats(const struct engine *e, struct cb_buf *out, const struct
     cb_buf_fini(&yaml);
 }
 
-void engine_answer_read(struct engine_client *c, struct engine_slot *s, const struct wire_read_result *r)
+void engine_answer_read(struct engine_client *c,
+                        struct engine_slot *s,
+                        const struct wire_read_result *r)
 {
     size_t before = cb_buf_len(&c->out);
     struct cb_buf *out = begin(c, s);

@@ -1,4 +1,5 @@
-/* A parsed command becomes a numbered request, a read beside the numbers, or an answer of our own. */
+/* A parsed command becomes a numbered request, a read beside the numbers, or an answer of our
+ * own. */
 #include "proxy/engine/engine_internal.h"
 
 /* What a command is to the cluster. */
@@ -111,7 +112,8 @@ static void take_request(struct engine_client *c, struct bs_command *command)
     struct engine_slot *s = engine_slot_add(c, ENGINE_SLOT_REQUEST, command->op);
     s->request = number;
     s->big = routes[command->op].big;
-    if (command->op == BS_OP_USE) { /* the answer names it, and may come long after the request went */
+    if (command->op ==
+        BS_OP_USE) { /* the answer names it, and may come long after the request went */
         cb_buf_append(&s->text, command->tube.ptr, command->tube.len);
     }
     if (command->op == BS_OP_RESERVE || command->op == BS_OP_RESERVE_WITH_TIMEOUT) {
@@ -152,7 +154,9 @@ static void take_command(struct engine_client *c, struct bs_command *command)
     }
 }
 
-void engine_command_take(struct engine_client *c, enum bs_parse_result what, struct bs_command *command)
+void engine_command_take(struct engine_client *c,
+                         enum bs_parse_result what,
+                         struct bs_command *command)
 {
     switch (what) {
     case BS_PARSE_MORE:

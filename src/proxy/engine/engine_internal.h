@@ -70,10 +70,10 @@ struct engine_client {
     struct cb_list blocked; /* in engine.blocked while the session has no room */
     struct cb_list slots;
     uint32_t n_slots;
-    uint32_t n_reads;       /* slots of kind READ */
+    uint32_t n_reads; /* slots of kind READ */
     struct engine_held *held;
-    bool waits;       /* its reserve is not answered: nothing behind it is taken */
-    bool big;         /* an answer that may be large is outstanding */
+    bool waits; /* its reserve is not answered: nothing behind it is taken */
+    bool big;   /* an answer that may be large is outstanding */
     bool eof;
     bool half_closed; /* the machine knows of `eof` */
     bool finishing;   /* quit, or the end of what it sent: after the answers the socket closes */
@@ -156,7 +156,8 @@ void engine_queue_init(struct engine_queue *q, uint64_t first);
 void engine_queue_clear(struct engine_queue *q, uint64_t first);
 void engine_queue_fini(struct engine_queue *q);
 /* Gives `wire` the next number, copies its tube and takes `body`, which may be NULL. */
-uint64_t engine_queue_add(struct engine_queue *q, const struct wire_request *wire, struct cb_buf *body);
+uint64_t
+engine_queue_add(struct engine_queue *q, const struct wire_request *wire, struct cb_buf *body);
 const struct engine_request *engine_queue_get(const struct engine_queue *q, uint64_t number);
 /* Number of the next one to be added. */
 uint64_t engine_queue_next(const struct engine_queue *q);
@@ -167,7 +168,8 @@ void engine_queue_applied(struct engine_queue *q, uint64_t number);
 /* Room for one more command of a client. */
 bool engine_has_room(const struct engine *e);
 /* A request of `c`; close and half-close need no room. */
-uint64_t engine_request(struct engine_client *c, const struct wire_request *wire, struct cb_buf *body);
+uint64_t
+engine_request(struct engine_client *c, const struct wire_request *wire, struct cb_buf *body);
 /* A request with no more than an op. */
 uint64_t engine_request_op(struct engine_client *c, enum wire_op op);
 struct engine_read *engine_read_add(struct engine_client *c, const struct wire_read *wire);
@@ -176,7 +178,10 @@ void engine_count(struct engine *e, enum wire_counter counter);
 /* All reads are to be asked again. */
 void engine_reads_unsend(struct engine *e);
 /* Everything that belonged to the old session is forgotten. */
-void engine_session_reset(struct engine *e, uint64_t session, uint64_t last_request, uint64_t last_result);
+void engine_session_reset(struct engine *e,
+                          uint64_t session,
+                          uint64_t last_request,
+                          uint64_t last_result);
 /* False: the node broke the protocol. */
 bool engine_take_results(struct engine *e, const struct wire_to_proxy *m);
 bool engine_take_applied(struct engine *e, uint64_t number);
@@ -215,17 +220,26 @@ bool engine_command_may_go(const struct engine_client *c,
                            enum bs_parse_result what,
                            const struct bs_command *command);
 /* Takes the body of `command`. */
-void engine_command_take(struct engine_client *c, enum bs_parse_result what, struct bs_command *command);
+void engine_command_take(struct engine_client *c,
+                         enum bs_parse_result what,
+                         struct bs_command *command);
 
 /* --- engine_answer.c --- */
-struct engine_slot *engine_slot_add(struct engine_client *c, enum engine_slot_kind kind, enum bs_op op);
+struct engine_slot *
+engine_slot_add(struct engine_client *c, enum engine_slot_kind kind, enum bs_op op);
 void engine_slots_drop(struct engine_client *c);
 void engine_answer_word(struct engine_client *c, struct engine_slot *s, enum bs_reply word);
 /* The client may go on afterwards: engine_client_run. */
-void engine_answer_result(struct engine_client *c, struct engine_slot *s, const struct wire_result *r);
-void engine_answer_read(struct engine_client *c, struct engine_slot *s, const struct wire_read_result *r);
+void engine_answer_result(struct engine_client *c,
+                          struct engine_slot *s,
+                          const struct wire_result *r);
+void engine_answer_read(struct engine_client *c,
+                        struct engine_slot *s,
+                        const struct wire_read_result *r);
 
 /* --- engine_stats.c --- */
-void engine_stats_write(const struct engine *e, struct cb_buf *out, const struct wire_read_result *r);
+void engine_stats_write(const struct engine *e,
+                        struct cb_buf *out,
+                        const struct wire_read_result *r);
 
 #endif

@@ -5,8 +5,8 @@
 /* Pauses between attempts once every node has been tried: an election takes about half a second. */
 #define RETRY_MIN_NS (50 * CB_NS_PER_MS)
 #define RETRY_SPAN_NS (150 * CB_NS_PER_MS)
-/* A node that takes the stream and says nothing: it may wait for an entry to be committed, or it has
- * lost its majority and does not know yet. */
+/* A node that takes the stream and says nothing: it may wait for an entry to be committed, or it
+ * has lost its majority and does not know yet. */
 #define ATTACH_PATIENCE_NS (2 * CB_NS_PER_S)
 /* A leader that stops confirming. A frozen host is found earlier, by the transport's pings. */
 #define CONFIRM_PATIENCE_NS (3 * CB_NS_PER_S)

@@ -53,7 +53,8 @@ static void grow(struct engine_queue *q)
     q->head = 0;
 }
 
-uint64_t engine_queue_add(struct engine_queue *q, const struct wire_request *wire, struct cb_buf *body)
+uint64_t
+engine_queue_add(struct engine_queue *q, const struct wire_request *wire, struct cb_buf *body)
 {
     if (q->len == q->cap) {
         grow(q);

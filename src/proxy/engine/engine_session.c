@@ -11,7 +11,8 @@ bool engine_has_room(const struct engine *e)
            e->n_reads < CB_PROXY_IN_FLIGHT_MAX;
 }
 
-uint64_t engine_request(struct engine_client *c, const struct wire_request *wire, struct cb_buf *body)
+uint64_t
+engine_request(struct engine_client *c, const struct wire_request *wire, struct cb_buf *body)
 {
     struct wire_request numbered = *wire;
     numbered.conn = c->conn;
@@ -72,7 +73,10 @@ void engine_count(struct engine *e, enum wire_counter counter)
     }
 }
 
-void engine_session_reset(struct engine *e, uint64_t session, uint64_t last_request, uint64_t last_result)
+void engine_session_reset(struct engine *e,
+                          uint64_t session,
+                          uint64_t last_request,
+                          uint64_t last_result)
 {
     e->session = session;
     engine_queue_clear(&e->queue, last_request + 1);

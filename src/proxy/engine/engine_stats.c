@@ -84,7 +84,9 @@ static void write_job(struct cb_buf *out, const struct wire_job_stats *s)
     bs_yaml_stats_job(out, &text);
 }
 
-void engine_stats_write(const struct engine *e, struct cb_buf *out, const struct wire_read_result *r)
+void engine_stats_write(const struct engine *e,
+                        struct cb_buf *out,
+                        const struct wire_read_result *r)
 {
     switch (r->stats_kind) {
     case WIRE_STATS_NONE:

@@ -1,7 +1,7 @@
 /* The clients' sockets: TCP on IPv4 and IPv6, unix sockets, sockets handed over by systemd.
  *
- * Bytes go to the engine as they come; answers are gathered during a turn of the loop and written at
- * its end, without a copy when the socket takes them.
+ * Bytes go to the engine as they come; answers are gathered during a turn of the loop and written
+ * at its end, without a copy when the socket takes them.
  * Owns:     listeners and connections; the read buffer that all of them share.
  * Does not: parse anything or know the cluster.
  * Threads:  the loop's.
@@ -30,8 +30,10 @@ struct server_counters {
 /* `clients_max` is the number of connections at once. */
 struct server *server_create(uv_loop_t *loop, const struct cb_clock *clock, uint32_t clients_max);
 
-/* Binds and listens; clients are accepted from server_start on. On failure `error` gets one sentence. */
-CB_MUST_USE bool server_listen(struct server *s, const struct cb_addr *address, struct cb_buf *error);
+/* Binds and listens; clients are accepted from server_start on. On failure `error` gets one
+ * sentence. */
+CB_MUST_USE bool
+server_listen(struct server *s, const struct cb_addr *address, struct cb_buf *error);
 /* IPv6 and IPv4 on one socket; IPv4 alone where the system has no IPv6. */
 CB_MUST_USE bool server_listen_any(struct server *s, uint16_t port, struct cb_buf *error);
 /* A socket that listens already, from the service manager. */

@@ -22,15 +22,13 @@ static int fail(int fd, struct cb_buf *error, const char *where, const char *wha
     return -1;
 }
 
-static int bind_and_listen(int fd,
-                           const struct sockaddr *to,
-                           socklen_t len,
-                           const char *where,
-                           struct cb_buf *error)
+static int bind_and_listen(
+    int fd, const struct sockaddr *to, socklen_t len, const char *where, struct cb_buf *error)
 {
     if (bind(fd, to, len) != 0) {
         if (errno == EADDRINUSE) {
-            cb_buf_printf(error, "cannot listen on %s: another process does; choose another port with -p",
+            cb_buf_printf(error,
+                          "cannot listen on %s: another process does; choose another port with -p",
                           where);
             (void)close(fd);
             return -1;
@@ -40,11 +38,8 @@ static int bind_and_listen(int fd,
     return listen(fd, BACKLOG) != 0 ? fail(fd, error, where, "listen") : fd;
 }
 
-static int open_inet(const struct sockaddr *to,
-                     socklen_t len,
-                     bool only_v6,
-                     const char *where,
-                     struct cb_buf *error)
+static int open_inet(
+    const struct sockaddr *to, socklen_t len, bool only_v6, const char *where, struct cb_buf *error)
 {
     int on = 1;
     int v6 = only_v6;
@@ -78,7 +73,8 @@ static int open_tcp(const struct cb_addr *address, struct cb_buf *error)
     return fd;
 }
 
-/* True when nothing stands in the way: no file, or a socket that nobody listens on, which is removed. */
+/* True when nothing stands in the way: no file, or a socket that nobody listens on, which is
+ * removed. */
 static bool make_way(const struct sockaddr_un *at, struct cb_buf *error)
 {
     struct stat st;
@@ -86,7 +82,8 @@ static bool make_way(const struct sockaddr_un *at, struct cb_buf *error)
         return true; /* bind says what else is wrong */
     }
     if (!S_ISSOCK(st.st_mode)) {
-        cb_buf_printf(error, "cannot listen on unix:%s: a file that is no socket is there; move it away",
+        cb_buf_printf(error,
+                      "cannot listen on unix:%s: a file that is no socket is there; move it away",
                       at->sun_path);
         return false;
     }
@@ -125,7 +122,8 @@ static int open_unix(const char *path, struct cb_buf *error)
 
 int server_socket_open(const struct cb_addr *address, struct cb_buf *error)
 {
-    return address->kind == CB_ADDR_UNIX ? open_unix(address->host, error) : open_tcp(address, error);
+    return address->kind == CB_ADDR_UNIX ? open_unix(address->host, error)
+                                         : open_tcp(address, error);
 }
 
 int server_socket_open_any(uint16_t port, struct cb_buf *error)

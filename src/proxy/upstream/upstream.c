@@ -55,8 +55,8 @@ static void on_closed(void *ctx, struct rpc_stream *s, const struct rpc_status *
     struct upstream_node *n = ctx;
     if (n->stream == s) {
         n->stream = NULL;
-        n->upstream->callbacks.closed(
-            n->upstream->callbacks.ctx, number_of(n), status->message, status->leader);
+        n->upstream->callbacks.closed(n->upstream->callbacks.ctx, number_of(n), status->message,
+                                      status->leader);
     }
 }
 

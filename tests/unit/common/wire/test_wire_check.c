@@ -1,5 +1,5 @@
-/* Proves that what is wrong in a message is found and named, whatever was cut off or changed, and that
- * fields of a later version are skipped. */
+/* Proves that what is wrong in a message is found and named, whatever was cut off or changed, and
+ * that fields of a later version are skipped. */
 #include "common/wire/wire_queue.h"
 
 #include <setjmp.h>
@@ -126,7 +126,11 @@ static void reads_are_checked(void **state)
 static void results_are_checked(void **state)
 {
     (void)state;
-    struct wire_result ok = {.number = 1, .request = 1, .conn = 1, .outcome = WIRE_RESERVED, .id = 1,
+    struct wire_result ok = {.number = 1,
+                             .request = 1,
+                             .conn = 1,
+                             .outcome = WIRE_RESERVED,
+                             .id = 1,
                              .body = cb_span_str("x")};
     assert_int_equal(decode_result(ok), WIRE_OK);
     struct wire_result r = ok;
@@ -152,23 +156,30 @@ static void encodings_are_checked(void **state)
         enum wire_error want;
     } cases[] = {
         {"", 0, WIRE_OK},
-        {"\x08", 1, WIRE_BAD_ENCODING},                     /* no value */
+        {"\x08", 1, WIRE_BAD_ENCODING},                                /* no value */
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, WIRE_OK}, /* 2^64 - 1 */
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11, WIRE_BAD_ENCODING},
         {"\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 12, WIRE_BAD_ENCODING},
-        {"\x08\x81\x00", 3, WIRE_OK},                       /* longer than needed */
-        {"\x00\x00", 2, WIRE_BAD_ENCODING},                 /* field 0 */
-        {"\x0b", 1, WIRE_BAD_ENCODING},                     /* a group */
-        {"\x0a\x01x", 3, WIRE_BAD_TYPE},                    /* seq as bytes */
-        {"\x12\x05x", 3, WIRE_BAD_ENCODING},                /* longer than there is */
+        {"\x08\x81\x00", 3, WIRE_OK},        /* longer than needed */
+        {"\x00\x00", 2, WIRE_BAD_ENCODING},  /* field 0 */
+        {"\x0b", 1, WIRE_BAD_ENCODING},      /* a group */
+        {"\x0a\x01x", 3, WIRE_BAD_TYPE},     /* seq as bytes */
+        {"\x12\x05x", 3, WIRE_BAD_ENCODING}, /* longer than there is */
         {"\x22\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, WIRE_BAD_ENCODING},
         {"\x32\x08\x08\xff\xff\xff\xff\x0f\x10\x01", 10, WIRE_BAD_RANGE}, /* counter */
-        {"\x12\x00", 2, WIRE_BAD_LENGTH},                   /* attach without a name */
-        {"\x12\x03\x12\x01 ", 5, WIRE_BAD_RANGE},           /* a blank in the name */
+        {"\x12\x00", 2, WIRE_BAD_LENGTH},                          /* attach without a name */
+        {"\x12\x03\x12\x01 ", 5, WIRE_BAD_RANGE},                  /* a blank in the name */
         {"\x12\x03\x12\x01p\x12\x03\x12\x01p", 10, WIRE_BAD_TYPE}, /* twice */
         /* Later versions: varint, fixed64, bytes, fixed32, and a field number of two bytes. */
-        {"\x78\x01\x79" "12345678" "\x7a\x02xy\x7d" "1234" "\x80\x01\x05", 23, WIRE_OK},
-        {"\x79" "1234567", 8, WIRE_BAD_ENCODING},
+        {"\x78\x01\x79"
+         "12345678"
+         "\x7a\x02xy\x7d"
+         "1234"
+         "\x80\x01\x05",
+         23, WIRE_OK},
+        {"\x79"
+         "1234567",
+         8, WIRE_BAD_ENCODING},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(decode_bytes(cases[i].bytes, cases[i].len), cases[i].want);
@@ -201,12 +212,13 @@ static void cut_and_changed_messages_do_no_harm(void **state)
     struct wire_read_result reads[] = {
         {.read = 1, .found = true, .tubes = tubes, .n_tubes = 2},
         {.read = 2, .stats_kind = WIRE_STATS_ALL},
-        {.read = 3, .stats_kind = WIRE_STATS_JOB,
+        {.read = 3,
+         .stats_kind = WIRE_STATS_JOB,
          .stats.job = {.tube = tubes[0], .state = WIRE_JOB_READY}},
     };
     struct wire_result result = {1, 2, 3, WIRE_RESERVED, 0, 6, cb_span_str("body")};
-    struct wire_to_proxy m = {.has_attached = true, .results = &result, .n_results = 1,
-                              .reads = reads, .n_reads = 3};
+    struct wire_to_proxy m = {
+        .has_attached = true, .results = &result, .n_results = 1, .reads = reads, .n_reads = 3};
     struct cb_buf b = CB_BUF_NULL;
     wire_to_proxy_encode(&m, &b);
     size_t len = cb_buf_len(&b);

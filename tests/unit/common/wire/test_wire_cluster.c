@@ -1,5 +1,5 @@
-/* Proves that our codec of the cluster messages and protobuf-c's are the same, and that what is wrong
- * in one is refused. */
+/* Proves that our codec of the cluster messages and protobuf-c's are the same, and that what is
+ * wrong in one is refused. */
 #include "common/wire/wire_cluster.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
-/* Proves that our codec of the stream's messages and protobuf-c's are the same: every field lands where
- * proto/queue.proto says, and random messages encode to the very bytes that protobuf-c packs and decode
- * to what was encoded. SEED=n repeats a run. */
+/* Proves that our codec of the stream's messages and protobuf-c's are the same: every field lands
+ * where proto/queue.proto says, and random messages encode to the very bytes that protobuf-c packs
+ * and decode to what was encoded. SEED=n repeats a run. */
 #include "common/wire/wire_queue.h"
 
 #include <setjmp.h>
@@ -27,8 +27,8 @@ static bool equals(struct cb_span ours, ProtobufCBinaryData theirs)
 static void to_node_fields_are_the_protos(void **state)
 {
     (void)state;
-    struct wire_request request = {1, 2, WIRE_OP_RELEASE, 4, 5, 6, 7, 8, 9, cb_span_str("tube"),
-                                   cb_span_str("body")};
+    struct wire_request request = {
+        1, 2, WIRE_OP_RELEASE, 4, 5, 6, 7, 8, 9, cb_span_str("tube"), cb_span_str("body")};
     struct wire_read read = {11, 12, WIRE_READ_STATS_TUBE, 14, cb_span_str("name"), 15};
     struct wire_count count = {WIRE_CMD_PAUSE_TUBE, 17};
     struct wire_to_node m = {
@@ -36,9 +36,12 @@ static void to_node_fields_are_the_protos(void **state)
         .has_attach = true,
         .attach = {31, cb_span_str("proxy"), 32, 33, cb_span_str("addr"), 34, 35, 36},
         .acked_result = 22,
-        .requests = &request, .n_requests = 1,
-        .reads = &read, .n_reads = 1,
-        .counts = &count, .n_counts = 1,
+        .requests = &request,
+        .n_requests = 1,
+        .reads = &read,
+        .n_reads = 1,
+        .counts = &count,
+        .n_counts = 1,
         .resent = true,
     };
     struct cb_buf b = CB_BUF_NULL;
@@ -141,8 +144,14 @@ static void to_proxy_fields_are_the_protos(void **state)
     struct cb_span tubes[] = {cb_span_str("default"), cb_span_str("b")};
     struct wire_result result = {1, 2, 3, WIRE_RESERVED, 5, 6, cb_span_str("body")};
     struct wire_read_result reads[3] = {
-        {.read = 11, .found = true, .again = true, .id = 12, .body = cb_span_str("peeked"),
-         .tubes = tubes, .n_tubes = 2, .stats_kind = WIRE_STATS_ALL,
+        {.read = 11,
+         .found = true,
+         .again = true,
+         .id = 12,
+         .body = cb_span_str("peeked"),
+         .tubes = tubes,
+         .n_tubes = 2,
+         .stats_kind = WIRE_STATS_ALL,
          .stats.all = {1, 2, 3, 4, 5, {0}, 6, 7, 8, 9, 10, 11, 12, 13}},
         {.stats_kind = WIRE_STATS_TUBE,
          .stats.tube = {cb_span_str("t"), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}},
@@ -158,8 +167,10 @@ static void to_proxy_fields_are_the_protos(void **state)
         .attached = {31, 32, 33, 34, 35, 36},
         .applied_request = 22,
         .expect = 23,
-        .results = &result, .n_results = 1,
-        .reads = reads, .n_reads = 3,
+        .results = &result,
+        .n_results = 1,
+        .reads = reads,
+        .n_reads = 3,
     };
     struct cb_buf b = CB_BUF_NULL;
     wire_to_proxy_encode(&m, &b);
@@ -268,8 +279,8 @@ static void fill_to_node(struct wire_to_node *m)
     m->seq = some_u64();
     m->has_attach = cb_rng_chance(&rng, 1, 3);
     if (m->has_attach) {
-        m->attach = (struct wire_attach){some_u32(), some_name(), some_u64(), some_u64(),
-                                         some_name(), some_u64(), some_u64(), some_u64()};
+        m->attach = (struct wire_attach){some_u32(),  some_name(), some_u64(), some_u64(),
+                                         some_name(), some_u64(),  some_u64(), some_u64()};
     }
     m->acked_result = some_u64();
     uint64_t number = 1 + some_u32();
@@ -286,8 +297,8 @@ static void fill_to_node(struct wire_to_node *m)
         r->after = some_u64();
     }
     for (uint64_t n = cb_rng_below(&rng, 5); n > 0; n--) {
-        *wire_to_node_add_count(m) = (struct wire_count){
-            (uint32_t)cb_rng_below(&rng, WIRE_COUNTER_COUNT), some_u32()};
+        *wire_to_node_add_count(m) =
+            (struct wire_count){(uint32_t)cb_rng_below(&rng, WIRE_COUNTER_COUNT), some_u32()};
     }
     m->resent = cb_rng_chance(&rng, 1, 2);
 }

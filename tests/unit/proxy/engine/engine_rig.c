@@ -1,4 +1,4 @@
-#include "engine_rig.h"
+#include "unit/proxy/engine/engine_rig.h"
 
 static const char *const op_names[WIRE_OP_END] = {
 #define X(sym, num) [num] = #sym,
@@ -87,8 +87,8 @@ static void trace_request(struct cb_buf *b, const struct wire_request *q)
 
 static void trace_read(struct cb_buf *b, const struct wire_read *q)
 {
-    cb_buf_printf(b, "?%ju c%ju kind=%u after=%ju; ", (uintmax_t)q->read, (uintmax_t)q->conn, q->kind,
-                  (uintmax_t)q->after);
+    cb_buf_printf(b, "?%ju c%ju kind=%u after=%ju; ", (uintmax_t)q->read, (uintmax_t)q->conn,
+                  q->kind, (uintmax_t)q->after);
 }
 
 static void stream_send(void *ctx, uint32_t node, const struct wire_to_node *m)
@@ -99,9 +99,9 @@ static void stream_send(void *ctx, uint32_t node, const struct wire_to_node *m)
     cb_buf_printf(b, "send %ju ", (uintmax_t)m->seq);
     if (m->has_attach) {
         assert_true(cb_span_eq(m->attach.name, cb_span_str("proxy")));
-        cb_buf_printf(b, "attach=%ju session=%ju seen=%ju random=%ju; ", (uintmax_t)m->attach.number,
-                      (uintmax_t)m->attach.session, (uintmax_t)m->attach.seen_result,
-                      (uintmax_t)m->attach.random);
+        cb_buf_printf(b, "attach=%ju session=%ju seen=%ju random=%ju; ",
+                      (uintmax_t)m->attach.number, (uintmax_t)m->attach.session,
+                      (uintmax_t)m->attach.seen_result, (uintmax_t)m->attach.random);
     }
     for (uint32_t i = 0; i < m->n_requests; i++) {
         trace_request(b, &m->requests[i]);
@@ -273,7 +273,8 @@ void rig_attached(struct rig *r, uint64_t session, uint64_t last_request, uint64
                                                .session_timeout_ms = RIG_TIMEOUT_MS};
 }
 
-void rig_result(struct rig *r, uint64_t number, uint64_t request, uint64_t conn, enum wire_outcome o)
+void rig_result(
+    struct rig *r, uint64_t number, uint64_t request, uint64_t conn, enum wire_outcome o)
 {
     struct wire_result *result = wire_to_proxy_add_result(&r->reply);
     result->number = number;

@@ -59,7 +59,8 @@ void rig_forget_trace(struct rig *r);
 
 /* Build the node's next message, then send it. */
 void rig_attached(struct rig *r, uint64_t session, uint64_t last_request, uint64_t last_result);
-void rig_result(struct rig *r, uint64_t number, uint64_t request, uint64_t conn, enum wire_outcome o);
+void rig_result(
+    struct rig *r, uint64_t number, uint64_t request, uint64_t conn, enum wire_outcome o);
 struct wire_read_result *rig_read_result(struct rig *r, uint64_t read, bool found);
 void rig_deliver(struct rig *r, uint64_t confirmed_seq, uint64_t applied);
 void rig_closed(struct rig *r, const char *text, const char *leader);

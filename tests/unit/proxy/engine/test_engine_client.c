@@ -1,6 +1,6 @@
-/* Proves what one client sees and what is asked of the cluster for it: numbers, places of reads, order
- * of answers, the end of a connection, counts of what the proxy answers alone. */
-#include "engine_rig.h"
+/* Proves what one client sees and what is asked of the cluster for it: numbers, places of reads,
+ * order of answers, the end of a connection, counts of what the proxy answers alone. */
+#include "unit/proxy/engine/engine_rig.h"
 
 static void commands_go_without_waiting(void **state)
 {
@@ -130,18 +130,23 @@ static void answers_wait_for_those_before_them(void **state)
     rig_got(&r, 0, "");
     struct wire_read_result *job = rig_read_result(&r, 1, true);
     job->stats_kind = WIRE_STATS_JOB;
-    job->stats.job = (struct wire_job_stats){.id = 4, .tube = cb_span_str("t"), .state = WIRE_JOB_DELAYED,
-                                             .pri = 1, .delay = 9, .ttr = 3,
+    job->stats.job = (struct wire_job_stats){.id = 4,
+                                             .tube = cb_span_str("t"),
+                                             .state = WIRE_JOB_DELAYED,
+                                             .pri = 1,
+                                             .delay = 9,
+                                             .ttr = 3,
                                              .age_ns = 2999 * CB_NS_PER_MS,
                                              .left_ns = 1999 * CB_NS_PER_MS};
     rig_deliver(&r, 3, 0);
     rig_got(&r, 0, "");
     rig_result(&r, 1, 2, 1, WIRE_DELETED);
     rig_deliver(&r, 3, 2);
-    rig_got(&r, 0,
-            "DELETED\r\nOK 141\r\n---\nid: 4\ntube: \"t\"\nstate: delayed\npri: 1\nage: 2\ndelay: 9\n"
-            "ttr: 3\ntime-left: 1\nfile: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\n"
-            "kicks: 0\n\r\nUNKNOWN_COMMAND\r\nNOT_FOUND\r\n");
+    rig_got(
+        &r, 0,
+        "DELETED\r\nOK 141\r\n---\nid: 4\ntube: \"t\"\nstate: delayed\npri: 1\nage: 2\ndelay: 9\n"
+        "ttr: 3\ntime-left: 1\nfile: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\n"
+        "kicks: 0\n\r\nUNKNOWN_COMMAND\r\nNOT_FOUND\r\n");
     rig_fini(&r);
 }
 

@@ -1,9 +1,10 @@
-/* Proves the session's side (design D3): resuming after a lost stream, what was seen twice, EXPECT, the
- * lease and the fence, a lost session, being superseded, following the leader, and the bounds. */
+/* Proves the session's side (design D3): resuming after a lost stream, what was seen twice, EXPECT,
+ * the lease and the fence, a lost session, being superseded, following the leader, and the
+ * bounds. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine_rig.h"
+#include "unit/proxy/engine/engine_rig.h"
 
 static void a_new_stream_sends_again_what_was_not_applied(void **state)
 {
@@ -36,6 +37,29 @@ static void a_new_stream_sends_again_what_was_not_applied(void **state)
     (void)rig_read_result(&r, 2, false);
     rig_deliver(&r, 2, 4);
     rig_got(&r, 0, "DELETED\r\nNOT_FOUND\r\nNOT_FOUND\r\n");
+    rig_fini(&r);
+}
+
+/* What an older stream delivered was in a log entry that is applied only after the new attach. */
+static void requests_applied_meanwhile_are_not_sent_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r);
+    rig_connect(&r, 0);
+    rig_write(&r, 0, "delete 1\r\ndelete 2\r\n");
+    rig_flush(&r);
+    rig_closed(&r, "gone", "n2:1");
+    rig_flush(&r);
+    rig_forget_trace(&r);
+    rig_attached(&r, 9, 0, 0);
+    rig_deliver(&r, 1, 0);
+    rig_result(&r, 1, 2, 1, WIRE_DELETED);
+    r.reply.expect = 2; /* out of date by the time it is read */
+    rig_deliver(&r, 1, 2);
+    rig_writable(&r);
+    rig_traced(&r, "send 2 #3 c1 DELETE id=2; ack=1; resent\n");
+    rig_got(&r, 0, "DELETED\r\n");
     rig_fini(&r);
 }
 
@@ -91,8 +115,11 @@ static void an_idle_stream_sends_one_heartbeat_a_second(void **state)
     rig_start(&r);
     for (int i = 0; i < 5; i++) {
         rig_sleep(&r, 1000);
-        rig_traced(&r, i == 0 ? "send 3 \n" : i == 1 ? "send 4 \n" : i == 2 ? "send 5 \n"
-                       : i == 3 ? "send 6 \n" : "send 7 \n");
+        rig_traced(&r, i == 0   ? "send 3 \n"
+                       : i == 1 ? "send 4 \n"
+                       : i == 2 ? "send 5 \n"
+                       : i == 3 ? "send 6 \n"
+                                : "send 7 \n");
         rig_deliver(&r, (uint64_t)i + 3, 0);
         rig_writable(&r);
     }
@@ -202,8 +229,9 @@ static void a_node_without_our_numbers_gets_a_new_incarnation(void **state)
     rig_attached(&r, 9, 1, 0); /* what was applied is not there: it must not be trusted */
     rig_deliver(&r, 1, 1);
     rig_flush(&r);
-    rig_traced(&r, "client 0 close\nnote 5 node=1 number=1\nnote 3 node=1 number=0\nclose 1\nopen 2\n"
-                   "send 1 attach=3 session=0 seen=0 random=6; \n");
+    rig_traced(&r,
+               "client 0 close\nnote 5 node=1 number=1\nnote 3 node=1 number=0\nclose 1\nopen 2\n"
+               "send 1 attach=3 session=0 seen=0 random=6; \n");
     rig_fini(&r);
 }
 
@@ -367,8 +395,8 @@ static void a_client_that_does_not_read_is_not_served(void **state)
         rig_write(&r, 0, "bad\r\n");
     }
     assert_false(r.clients[0].reading);
-    assert_in_range(cb_buf_len(engine_client_output(r.clients[0].engine_client)), CB_CLIENT_OUTPUT_MAX,
-                    CB_CLIENT_OUTPUT_MAX + 100);
+    assert_in_range(cb_buf_len(engine_client_output(r.clients[0].engine_client)),
+                    CB_CLIENT_OUTPUT_MAX, CB_CLIENT_OUTPUT_MAX + 100);
     r.hold_output = false;
     rig_flush(&r);
     assert_true(r.clients[0].reading);
@@ -386,7 +414,8 @@ static void the_pipeline_is_bounded(void **state)
         rig_write(&r, 0, "delete 1\r\n");
         n++;
     }
-    assert_in_range(n, CB_CLIENT_PIPELINE_MAX, CB_CLIENT_PIPELINE_MAX + CB_CLIENT_READ_SIZE / 10 + 1);
+    assert_in_range(n, CB_CLIENT_PIPELINE_MAX,
+                    CB_CLIENT_PIPELINE_MAX + CB_CLIENT_READ_SIZE / 10 + 1);
     rig_fini(&r);
 }
 
@@ -412,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_stream_sends_again_what_was_not_applied),
+        cmocka_unit_test(requests_applied_meanwhile_are_not_sent_again),
         cmocka_unit_test(expect_sends_again_once),
         cmocka_unit_test(a_read_is_asked_again_when_the_node_says_so),
         cmocka_unit_test(an_idle_stream_sends_one_heartbeat_a_second),
