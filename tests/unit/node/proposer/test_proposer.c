@@ -343,6 +343,7 @@ static void bad_messages_end_the_stream(void **state)
     struct wire_to_node none = {0};
     desk_send(&d, &b, &none);
     assert_int_equal(b.why, PROPOSER_END_INVALID);
+    desk_close(&d, &a);
     desk_attach(&d, &a, "p1", 1, 0, 0);
     desk_apply_all(&d);
     desk_ack(&d, &a, 7); /* never sent */

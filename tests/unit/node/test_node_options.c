@@ -1,0 +1,112 @@
+/* Proves: a command line of coolbeans-node becomes the same ids and digest on every node, and each
+ * mistake is one sentence that names the option. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "node/node_options.h"
+
+static struct node_options o;
+static char error[512];
+
+/* getopt does not write to them. */
+#define ARG(s) ((char *)(uintptr_t)(s))
+
+/* Further arguments up to a NULL. */
+static enum cb_options_result parse(const char *name, const char *cluster, ...)
+{
+    char *argv[32] = {ARG("coolbeans-node"), ARG("--data-dir"), ARG("/d"), ARG("--name"), ARG(name),
+                      ARG("--cluster"),      ARG(cluster)};
+    int argc = 7;
+    va_list ap;
+    va_start(ap, cluster);
+    for (const char *a = va_arg(ap, const char *); a != NULL; a = va_arg(ap, const char *)) {
+        argv[argc++] = ARG(a);
+    }
+    va_end(ap);
+    struct cb_buf text;
+    cb_buf_init(&text);
+    enum cb_options_result r = node_options_parse(&o, argc, argv, &text);
+    size_t len = cb_buf_len(&text) < sizeof(error) - 1 ? cb_buf_len(&text) : sizeof(error) - 1;
+    if (len > 0) {
+        memcpy(error, cb_buf_span(&text).ptr, len);
+    }
+    error[len] = '\0';
+    cb_buf_fini(&text);
+    return r;
+}
+
+static void refused(const char *what, enum cb_options_result r)
+{
+    assert_int_equal(r, CB_OPTIONS_ERROR);
+    assert_non_null(strstr(error, what));
+    assert_null(strchr(error, '\n'));
+}
+
+static void ids_do_not_depend_on_the_order(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("n2", "n1=127.0.0.1:1,n2=127.0.0.2:3,n3=127.0.0.3:5", NULL),
+                     CB_OPTIONS_OK);
+    uint64_t cluster = o.cluster;
+    assert_int_equal(o.self, 1);
+    assert_string_equal(o.listen_grpc, "127.0.0.2:3");
+    assert_string_equal(o.listen_raft, "127.0.0.2:4");
+    assert_int_equal(parse("n2", "n3=127.0.0.3:5,n2=127.0.0.2:3,n1=127.0.0.1:1", NULL),
+                     CB_OPTIONS_OK);
+    assert_int_equal(o.self, 1);
+    assert_int_equal(o.cluster, cluster);
+    assert_string_equal(o.members[2].raft, "127.0.0.3:6");
+    assert_int_equal(parse("n2", "n3=127.0.0.3:5,n2=127.0.0.2:3", NULL), CB_OPTIONS_OK);
+    assert_int_not_equal(o.cluster, cluster);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("n1", "n1=127.0.0.1:1", NULL), CB_OPTIONS_OK);
+    assert_int_equal(o.election_ms, 500);
+    assert_int_equal(o.heartbeat_ms, 100);
+    assert_int_equal(o.session_timeout_ns, 30 * CB_NS_PER_S);
+    assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--session-timeout", "5", NULL), CB_OPTIONS_OK);
+    assert_int_equal(o.session_timeout_ns, 5 * CB_NS_PER_S);
+}
+
+static void mistakes(void **state)
+{
+    (void)state;
+    refused("n9", parse("n9", "n1=127.0.0.1:1", NULL));
+    refused("twice", parse("n1", "n1=127.0.0.1:1,n1=127.0.0.1:3", NULL));
+    refused("NAME=HOST:PORT", parse("n1", "n1", NULL));
+    refused("NAME=HOST:PORT", parse("n1", "n1=127.0.0.1", NULL));
+    refused("NAME=HOST:PORT", parse("n1", "n1=127.0.0.1:65535", NULL));
+    refused("NAME=HOST:PORT", parse("n1", "n1=127.0.0.1:1,", NULL));
+    refused("NAME=HOST:PORT", parse("n1", "n 1=127.0.0.1:1", NULL));
+    refused("at most", parse("a", "a=h:1,b=h:3,c=h:5,d=h:7,e=h:9,f=h:11,g=h:13,h=h:15", NULL));
+    refused("--insecure", parse("n1", "n1=10.0.0.1:1", NULL));
+    refused("--insecure", parse("n1", "n1=127.0.0.1:1", "--listen", "0.0.0.0:1", NULL));
+    refused("--election-ms", parse("n1", "n1=127.0.0.1:1", "--heartbeat-ms", "400", NULL));
+    refused("--session-timeout",
+            parse("n1", "n1=127.0.0.1:1", "--session-timeout", "1", "--election-ms", "900", NULL));
+}
+
+static void insecure_is_an_answer(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("n1", "n1=10.0.0.1:1", "--insecure", NULL), CB_OPTIONS_OK);
+    assert_int_equal(parse("n1", "n1=10.0.0.1:1", "--listen", "127.0.0.1:7", NULL), CB_OPTIONS_OK);
+    assert_string_equal(o.listen_raft, "127.0.0.1:8");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_do_not_depend_on_the_order),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(insecure_is_an_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
