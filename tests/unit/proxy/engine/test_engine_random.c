@@ -3,8 +3,7 @@
  * the commands, none is missing and none comes twice, and no client's socket is closed.
  *
  * The node is a model: it keeps a session as design D3 says, and loses streams at any moment, with
- *                      the
- * messages that were on their way. SEED=n repeats a run. */
+ * the messages that were on their way. SEED=n repeats a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
