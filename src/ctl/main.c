@@ -43,8 +43,11 @@ int main(int argc, char **argv)
         }
     }
     if (name[0] != '\0') {
-        fprintf(stderr, "coolbeans: there is no command '%s'\n", name);
+        fprintf(stderr,
+                "coolbeans: there is no command '%s'; 'coolbeans --help' shows those that are\n",
+                name);
+    } else {
+        usage(stderr);
     }
-    usage(stderr);
     return 2;
 }

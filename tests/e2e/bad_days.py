@@ -130,7 +130,7 @@ def corrupt_store(options):
             c.wait_whole()
             victim = next(n for n in c.nodes() if n != c.leader())
             c.signal(victim, signal.SIGTERM)
-            until("its end", 10, lambda: not c.is_alive(victim))
+            until("its end", 10, lambda: c.is_gone(victim))
             words, node = words_of(c, victim)
             files = [p for p in c.dir.joinpath(node["dir"]).glob("**/data.mdb")]
             check(files, f"no LMDB file in {node['dir']}")
@@ -148,7 +148,7 @@ def truncated_store(options):
             c.wait_whole()
             victim = next(n for n in c.nodes() if n != c.leader())
             c.signal(victim, signal.SIGTERM)
-            until("its end", 10, lambda: not c.is_alive(victim))
+            until("its end", 10, lambda: c.is_gone(victim))
             words, node = words_of(c, victim)
             for path in c.dir.joinpath(node["dir"]).glob("**/data.mdb"):
                 with path.open("r+b") as f:

@@ -83,7 +83,7 @@ def ended_by_sigterm(options):
         since = time.monotonic()
         c.signal("p1", signal.SIGTERM)
         expect_closed(client)
-        until("the proxy's end", SOON_S, lambda: not c.is_alive("p1"))
+        until("the proxy's end", SOON_S, lambda: c.is_gone("p1"))
         expect_ready(other, ids, since)
 
 

@@ -122,7 +122,7 @@ def tool(options):
         c.dev("resume", follower)
         c.wait_whole()
         c.signal("p1", signal.SIGKILL)
-        until("the proxy's end", 5, lambda: not c.is_alive("p1"))
+        until("the proxy's end", 5, lambda: c.is_gone("p1"))
         c.start("p1")
         with Client(c.listen) as client:
             until("the job", 10, lambda: client.stats()["current-jobs-ready"] == 1)
