@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What goes wrong at a start or comes from a broken peer: a clear sentence, nothing harmed, never a crash."""
 
+import pathlib
 import random
 import signal
 import socket
@@ -111,9 +112,8 @@ def wrong_directories(options):
         c.wait_whole()
 
 
-def corrupt(path, seed):
-    """Flips a bit in every page but leaves the size as it is."""
-    rng = random.Random(seed)
+def flip_bits(path, rng):
+    """Some in every page; the size stays as it is."""
     data = bytearray(path.read_bytes())
     for page in range(0, len(data), 4096):
         for _ in range(8):
@@ -121,27 +121,15 @@ def corrupt(path, seed):
     path.write_bytes(data)
 
 
-def corrupt_store(options):
+def cut(path, _):
+    """To pages that are all in use: the file is longer than its content."""
+    with path.open("r+b") as f:
+        f.truncate(10 * 4096)
+
+
+def damaged_store(options, name, damage):
     """The node says what is wrong and does not serve; the other two go on."""
-    with Cluster(options, "corrupt") as c:
-        with Client(c.listen) as client:
-            for i in range(200):
-                client.put(b"%d" % i * 50)
-            c.wait_whole()
-            victim = next(n for n in c.nodes() if n != c.leader())
-            c.signal(victim, signal.SIGTERM)
-            until("its end", 10, lambda: c.is_gone(victim))
-            words, node = words_of(c, victim)
-            files = [p for p in c.dir.joinpath(node["dir"]).glob("**/data.mdb")]
-            check(files, f"no LMDB file in {node['dir']}")
-            for path in files:
-                corrupt(path, options.seed)
-            expect_refusal(options, words, str(files[0].parent))
-            client.put(b"the others go on")
-
-
-def truncated_store(options):
-    with Cluster(options, "truncated") as c:
+    with Cluster(options, name) as c:
         with Client(c.listen) as client:
             for i in range(200):
                 client.put(b"%d" % i * 100)
@@ -150,11 +138,19 @@ def truncated_store(options):
             c.signal(victim, signal.SIGTERM)
             until("its end", 10, lambda: c.is_gone(victim))
             words, node = words_of(c, victim)
-            for path in c.dir.joinpath(node["dir"]).glob("**/data.mdb"):
-                with path.open("r+b") as f:
-                    f.truncate(path.stat().st_size // 3)
-            expect_refusal(options, words, node["dir"])
+            files = list(pathlib.Path(node["dir"]).glob("**/data.mdb"))
+            equal(len(files), 1, f"LMDB files in {node['dir']}")
+            damage(files[0], random.Random(options.seed))
+            expect_refusal(options, words, str(files[0].parent))
             client.put(b"the others go on")
+
+
+def corrupt_store(options):
+    damaged_store(options, "corrupt", flip_bits)
+
+
+def truncated_store(options):
+    damaged_store(options, "truncated", cut)
 
 
 def attach(number, version=1):
