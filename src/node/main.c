@@ -29,12 +29,14 @@ int main(int argc, char **argv)
         break;
     case CB_OPTIONS_HELP:
         fwrite(text.base, 1, cb_buf_len(&text), stdout);
+        cb_buf_fini(&text);
         return EXIT_SUCCESS;
     case CB_OPTIONS_VERSION:
         printf("coolbeans-node %s\n", CB_VERSION);
         return EXIT_SUCCESS;
     case CB_OPTIONS_ERROR:
         fprintf(stderr, "coolbeans-node: %.*s\n", (int)cb_buf_len(&text), (const char *)text.base);
+        cb_buf_fini(&text);
         return 2;
     }
     cb_buf_fini(&text);

@@ -1,9 +1,9 @@
-/* The first start of a cluster (design D12). An empty directory may be that of a new cluster or that of
- * a member that has lost its votes; only all members together can tell. In two steps:
+/* The first start of a cluster (design D12). An empty directory may be that of a new cluster or
+ * that of a member that has lost its votes; only all members together can tell. In two steps:
  *
  *   EMPTY     asks all others until each says EMPTY or PREPARED, then notes PREPARED, durably;
- *   PREPARED  asks until all say PREPARED or BOOTSTRAPPED, or one says BOOTSTRAPPED (who got there has
- *             seen all of them prepared), then writes the first configuration and takes part.
+ *   PREPARED  asks until all say PREPARED or BOOTSTRAPPED, or one says BOOTSTRAPPED (who got there
+ *             has seen all of them prepared), then writes the first configuration and takes part.
  *
  * Nobody votes before all are PREPARED, and whoever is EMPTY after that has lost something: when a
  * member is BOOTSTRAPPED, an EMPTY one refuses. */

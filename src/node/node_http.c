@@ -1,5 +1,5 @@
-/* What an operator's tools read over HTTP: /healthz for a load balancer or a supervisor, /status for
- * people and scripts. */
+/* What an operator's tools read over HTTP: /healthz for a load balancer or a supervisor, /status
+ * for people and scripts. */
 #include "node/node_internal.h"
 
 #include <jansson.h>
@@ -11,10 +11,10 @@
 /* Healthy: it takes part, and knows who leads. */
 static void answer_health(const struct node *n, struct http_reply *reply)
 {
-    const char *why = n->replica == NULL          ? "waiting for the other members\n"
-                      : n->view.leader_id == 0     ? "no leader is known\n"
-                      : store_is_full(n->store)    ? "the disk is full\n"
-                                                   : NULL;
+    const char *why = n->replica == NULL        ? "waiting for the other members\n"
+                      : n->view.leader_id == 0  ? "no leader is known\n"
+                      : store_is_full(n->store) ? "the disk is full\n"
+                                                : NULL;
     reply->status = why == NULL ? 200 : 503;
     cb_buf_append_str(&reply->body, why == NULL ? "ok\n" : why);
 }
@@ -39,7 +39,8 @@ static json_t *counters_of(const struct wire_status *s)
     json_t *counters = json_object();
     for (uint32_t i = 0; i < s->n_counters; i++) {
         char key[128];
-        size_t len = s->counters[i].name.len < sizeof(key) ? s->counters[i].name.len : sizeof(key) - 1;
+        size_t len =
+            s->counters[i].name.len < sizeof(key) ? s->counters[i].name.len : sizeof(key) - 1;
         memcpy(key, s->counters[i].name.ptr, len);
         key[len] = '\0';
         set(counters, key, number(s->counters[i].value));

@@ -1,6 +1,7 @@
-/* What the files of the node share: node.c puts the parts together, node_log.c brings entries to the
- * machine, node_store.c the machine's records to the store, node_transfer.c states to and from other
- * nodes, node_bootstrap.c the first start of a cluster, node_status.c answers about it all. */
+/* What the files of the node share: node.c puts the parts together, node_log.c brings entries to
+ * the machine, node_store.c the machine's records to the store, node_transfer.c states to and from
+ * other nodes, node_bootstrap.c the first start of a cluster, node_status.c answers about it all.
+ */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -18,8 +19,8 @@
 #include "node/store/store.h"
 
 /* Records changed since the last span are handed to the store when they are this old or this many:
- * rarely, so that a job that lives shortly never reaches the disk and the log has it to itself; not so
- * rarely that a drain is felt. */
+ * rarely, so that a job that lives shortly never reaches the disk and the log has it to itself; not
+ * so rarely that a drain is felt. */
 #define NODE_SPAN_NS (200 * CB_NS_PER_MS)
 #define NODE_SPAN_BYTES (4 * CB_MIB)
 

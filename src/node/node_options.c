@@ -226,14 +226,16 @@ static bool check_http(const struct node_options *o, struct cb_buf *error)
     }
     if (cb_addr_parse(&a, o->http) != CB_ADDR_OK || a.port == 0 ||
         (a.kind != CB_ADDR_IPV4 && a.kind != CB_ADDR_IPV6)) {
-        cb_buf_printf(error, "--http: \"%s\" is not ADDR:PORT with an IP address and a port", o->http);
+        cb_buf_printf(error, "--http: \"%s\" is not ADDR:PORT with an IP address and a port",
+                      o->http);
         return false;
     }
     if (!o->insecure && !cb_addr_is_loopback(&a)) {
-        cb_buf_printf(error,
-                      "--http: %s is not a loopback address: give --insecure if only trusted machines "
-                      "reach it",
-                      o->http);
+        cb_buf_printf(
+            error,
+            "--http: %s is not a loopback address: give --insecure if only trusted machines "
+            "reach it",
+            o->http);
         return false;
     }
     return true;
@@ -264,7 +266,8 @@ node_options_parse(struct node_options *o, int argc, char **argv, struct cb_buf 
     if (r != CB_OPTIONS_OK) {
         return r;
     }
-    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_http(o, text) || !check_times(o, text)) {
+    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_http(o, text) ||
+        !check_times(o, text)) {
         return CB_OPTIONS_ERROR;
     }
     o->cluster = digest_names(o);

@@ -1,5 +1,5 @@
-/* The whole state to another node and from one (design D7): made and loaded on a worker thread, while
- * the loop goes on. */
+/* The whole state to another node and from one (design D7): made and loaded on a worker thread,
+ * while the loop goes on. */
 #include "node/node_internal.h"
 
 #include <inttypes.h>

@@ -58,8 +58,8 @@ struct proposer_env {
     void *data;
     const struct cb_clock *clock;
     enum proposer_append (*append)(void *data, struct cb_span entry);
-    /* True while nothing may be proposed: the store is too far behind the machine (design D6), or the
-     * leadership is being handed over. A turn follows when that is over. */
+    /* True while nothing may be proposed: the store is too far behind the machine (design D6), or
+     * the leadership is being handed over. A turn follows when that is over. */
     bool (*must_wait)(void *data);
     /* Only when can_send said so; the message is borrowed for the call. */
     void (*send)(void *data, void *owner, const struct wire_to_proxy *message);

@@ -1,5 +1,5 @@
-/* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer), Cluster
- * (Status, Identify) and the standard health service.
+/* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer),
+ * Cluster (Status, Identify) and the standard health service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.

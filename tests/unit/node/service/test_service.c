@@ -1,6 +1,6 @@
-/* Proves, over a real gRPC connection on loopback: a stream gets its session and its results; a message
- * that is none ends that stream with INVALID_ARGUMENT and nothing else; a node that does not lead names
- * the leader; Status, Identify and the health service answer. */
+/* Proves, over a real gRPC connection on loopback: a stream gets its session and its results; a
+ * message that is none ends that stream with INVALID_ARGUMENT and nothing else; a node that does
+ * not lead names the leader; Status, Identify and the health service answer. */
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
