@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/base/cb_mem.h"
+#include "common/sys/cb_log.h"
 #include "proxy/server/server_internal.h"
 
 struct server *server_create(uv_loop_t *loop, const struct cb_clock *clock, uint32_t clients_max)
@@ -109,6 +110,14 @@ void server_addresses(const struct server *s, struct cb_buf *out)
     }
 }
 
+void server_refused(struct server *s)
+{
+    s->counters.refused++;
+    cb_log(CB_LOG_WARN, "server.refused",
+           "clients=%u max=%u hint=\"raise LimitNOFILE, or add a proxy\"", s->n_conns,
+           s->clients_max);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct server_listener *l = stream->data;
@@ -116,7 +125,7 @@ static void on_connection(uv_stream_t *stream, int status)
         server_conn_accept(l);
     } else {
         /* No descriptor: libuv has accepted and closed it with the one it keeps for that. */
-        l->server->counters.refused++;
+        server_refused(l->server);
     }
 }
 

@@ -95,7 +95,7 @@ void server_conn_accept(struct server_listener *l)
     struct server *s = l->server;
     struct server_conn *c = make(l);
     if (uv_accept(&l->h.stream, &c->h.stream) != 0 || s->n_conns >= s->clients_max) {
-        s->counters.refused++;
+        server_refused(s);
         uv_close(&c->h.handle, on_handle_closed);
         return;
     }

@@ -66,6 +66,8 @@ void server_conn_close(struct server_conn *c);
 
 /* --- server.c --- */
 void server_handle_opened(struct server *s);
+/* Counts and logs a client that there was no room for. */
+void server_refused(struct server *s);
 /* May free `s`. */
 void server_handle_closed(struct server *s);
 
