@@ -146,10 +146,10 @@ static struct jsm_command make_command(struct cb_rng *rng,
         q.ttr = below(rng, p->ttr_max + 1);
         q.age_ns = percent(rng, 90) ? 0 : cb_rng_below(rng, 2 * m->now + 1);
         q.body = cb_span(bodies, percent(rng, 10) ? 0 : below(rng, sizeof bodies));
-        /* fallthrough */
+        __attribute__((fallthrough));
     case JSM_OP_RELEASE:
         q.delay = percent(rng, 60) ? 0 : below(rng, p->delay_max + 1);
-        /* fallthrough */
+        __attribute__((fallthrough));
     case JSM_OP_BURY:
         q.pri = pris[below(rng, 8)];
         break;

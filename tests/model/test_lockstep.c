@@ -267,7 +267,8 @@ static void test_lockstep(void **state)
     for (uint64_t seed = options.first; seed < options.first + options.seeds; seed++) {
         assert_true(run_seed(seed));
     }
-    if (options.seeds < lockstep_profile_count || options.profile != UINT64_MAX) {
+    if (options.seeds < DEFAULT_SEEDS || options.entries < DEFAULT_ENTRIES ||
+        options.profile != UINT64_MAX) {
         return;
     }
     for (int i = JSM_INSERTED; i < JSM_OUT_OF_MEMORY; i++) {
