@@ -99,8 +99,8 @@ void node_log_settle_role(struct node *n);
 /* Opens the store and loads the machine, or ends the process. */
 void node_store_open(struct node *n);
 void node_store_turn(struct node *n);
-/* The machine has applied an entry. */
-void node_store_applied(struct node *n, uint64_t index, uint64_t term);
+/* The machine has applied an entry; `live` as in proposer_applied. */
+void node_store_applied(struct node *n, uint64_t index, uint64_t term, bool live);
 bool node_store_is_behind(const struct node *n);
 /* Starts a span as soon as none is under way. */
 void node_store_want(struct node *n, uint64_t index);

@@ -18,7 +18,7 @@ static void on_apply(void *data, const struct replica_entry *e)
                e->index, entry_strerror(result));
     }
     jsm_apply(n->machine, e->index, &entry);
-    node_store_applied(n, e->index, e->term);
+    node_store_applied(n, e->index, e->term, e->live);
     proposer_applied(n->proposer, &header, e->live);
 }
 

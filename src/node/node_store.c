@@ -131,12 +131,20 @@ void node_store_open(struct node *n)
     load_phase(n);
 }
 
-void node_store_applied(struct node *n, uint64_t index, uint64_t term)
+void node_store_applied(struct node *n, uint64_t index, uint64_t term, bool live)
 {
     struct store_meta *m = &n->spans.applied;
+    uint64_t stamp_ns = jsm_stamp_ns(n->machine);
+    if (live) {
+        m->wall_ns = cb_clock_wall_ns(n->clock);
+    } else if (m->wall_ns != 0) {
+        /* Replayed: when it was stamped, not now, or the time that this node was away would be lost
+         * to the cluster's clock (design D2). */
+        m->wall_ns += stamp_ns - m->stamp_ns;
+    }
     m->index = index;
     m->term = term;
-    m->stamp_ns = jsm_stamp_ns(n->machine);
+    m->stamp_ns = stamp_ns;
 }
 
 bool node_store_is_behind(const struct node *n)
@@ -161,7 +169,6 @@ static void commit(struct node *n)
     const struct jsm_record_sink sink = {batch, put_record, del_record};
     jsm_drain(n->machine, &sink);
     s->committing = s->applied;
-    s->committing.wall_ns = cb_clock_wall_ns(n->clock);
     s->committing.log_digest = jsm_log_digest(n->machine);
     s->committing.state_digest = jsm_state_digest(n->machine);
     if (n->replica != NULL) {
