@@ -7,6 +7,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -23,10 +24,28 @@ REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error
 LOG_TAIL = 15
 
 
-def free_port():
+# Below the kernel's range for outgoing connections, so that none takes a port while its daemon is down, and
+# beside the ports that `coolbeans dev` chooses.
+PORTS = range(12000, 20000)
+
+
+def is_free(port):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            s.listen(1)
+            return True
+        except OSError:
+            return False
+
+
+def free_port():
+    """A port that is free, and so is the next one: a node needs both."""
+    while True:
+        port = random.choice(PORTS)
+        if is_free(port) and is_free(port + 1):
+            return port
 
 
 def sanitizer_lines(directory):
