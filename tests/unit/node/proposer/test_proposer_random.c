@@ -1,7 +1,7 @@
 /* Proves, for random orders of requests, applies, broken streams, full disks and lost leaders:
  * every request of a proxy that follows the protocol takes effect exactly once, every result
- * reaches it exactly once and in order, and every read is answered with at least what it follows. The seed
- * is printed; give it as the first argument to have a run again. */
+ * reaches it exactly once and in order, and every read is answered with at least what it follows.
+ * The seed is printed; give it as the first argument to have a run again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
