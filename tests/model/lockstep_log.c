@@ -7,12 +7,13 @@
 #include <stdio.h>
 
 /* clang-format off */
-#define USUAL \
-    .weights = {[JSM_OP_CONN_OPEN] = 4, [JSM_OP_CONN_HALF_CLOSE] = 1, [JSM_OP_CONN_CLOSE] = 3,          \
-                [JSM_OP_PUT] = 30, [JSM_OP_PUT_REJECTED] = 1, [JSM_OP_USE] = 8, [JSM_OP_WATCH] = 8,     \
-                [JSM_OP_IGNORE] = 6, [JSM_OP_RESERVE] = 14, [JSM_OP_RESERVE_WITH_TIMEOUT] = 14,         \
-                [JSM_OP_RESERVE_JOB] = 5, [JSM_OP_DELETE] = 12, [JSM_OP_RELEASE] = 9, [JSM_OP_BURY] = 6, \
-                [JSM_OP_TOUCH] = 6, [JSM_OP_KICK] = 4, [JSM_OP_KICK_JOB] = 4, [JSM_OP_PAUSE_TUBE] = 2}
+#define USUAL                                                                                      \
+    .weights = {[JSM_OP_CONN_OPEN] = 4, [JSM_OP_CONN_HALF_CLOSE] = 1, [JSM_OP_CONN_CLOSE] = 3,     \
+                [JSM_OP_PUT] = 30, [JSM_OP_PUT_REJECTED] = 1, [JSM_OP_USE] = 8,                    \
+                [JSM_OP_WATCH] = 8, [JSM_OP_IGNORE] = 6, [JSM_OP_RESERVE] = 14,                    \
+                [JSM_OP_RESERVE_WITH_TIMEOUT] = 14, [JSM_OP_RESERVE_JOB] = 5,                      \
+                [JSM_OP_DELETE] = 12, [JSM_OP_RELEASE] = 9, [JSM_OP_BURY] = 6, [JSM_OP_TOUCH] = 6, \
+                [JSM_OP_KICK] = 4, [JSM_OP_KICK_JOB] = 4, [JSM_OP_PAUSE_TUBE] = 2}
 
 const struct lockstep_profile lockstep_profiles[] = {
     {"usual", 3, 8, 6, 8, 60, 20, 20, 30, 4, 0, 50, USUAL},
@@ -20,21 +21,23 @@ const struct lockstep_profile lockstep_profiles[] = {
     {"deep pipelines", 2, 4, 3, 200, 80, 60, 30, 30, 1, 0, 80, USUAL},
     {"short times", 3, 10, 3, 4, 40, 3, 3, 80, 3, 0, 50, USUAL},
     {"pauses", 2, 10, 3, 5, 40, 10, 5, 60, 2, 0, 50,
-     .weights = {[JSM_OP_CONN_OPEN] = 2, [JSM_OP_CONN_CLOSE] = 1, [JSM_OP_PUT] = 30, [JSM_OP_USE] = 8,
-                 [JSM_OP_WATCH] = 10, [JSM_OP_IGNORE] = 5, [JSM_OP_RESERVE] = 20,
-                 [JSM_OP_RESERVE_WITH_TIMEOUT] = 10, [JSM_OP_RELEASE] = 8, [JSM_OP_DELETE] = 12,
-                 [JSM_OP_PAUSE_TUBE] = 20}},
+     .weights = {[JSM_OP_CONN_OPEN] = 2, [JSM_OP_CONN_CLOSE] = 1, [JSM_OP_PUT] = 30,
+                 [JSM_OP_USE] = 8, [JSM_OP_WATCH] = 10, [JSM_OP_IGNORE] = 5,
+                 [JSM_OP_RESERVE] = 20, [JSM_OP_RESERVE_WITH_TIMEOUT] = 10,
+                 [JSM_OP_RELEASE] = 8, [JSM_OP_DELETE] = 12, [JSM_OP_PAUSE_TUBE] = 20}},
     {"connections come and go", 3, 12, 8, 6, 40, 15, 10, 30, 2, 0, 50,
-     .weights = {[JSM_OP_CONN_OPEN] = 25, [JSM_OP_CONN_HALF_CLOSE] = 12, [JSM_OP_CONN_CLOSE] = 20,
-                 [JSM_OP_PUT] = 25, [JSM_OP_PUT_REJECTED] = 2, [JSM_OP_USE] = 12, [JSM_OP_WATCH] = 12,
-                 [JSM_OP_IGNORE] = 4, [JSM_OP_RESERVE] = 20, [JSM_OP_RESERVE_WITH_TIMEOUT] = 8,
+     .weights = {[JSM_OP_CONN_OPEN] = 25, [JSM_OP_CONN_HALF_CLOSE] = 12,
+                 [JSM_OP_CONN_CLOSE] = 20, [JSM_OP_PUT] = 25, [JSM_OP_PUT_REJECTED] = 2,
+                 [JSM_OP_USE] = 12, [JSM_OP_WATCH] = 12, [JSM_OP_IGNORE] = 4,
+                 [JSM_OP_RESERVE] = 20, [JSM_OP_RESERVE_WITH_TIMEOUT] = 8,
                  [JSM_OP_RESERVE_JOB] = 4, [JSM_OP_DELETE] = 8, [JSM_OP_BURY] = 3}},
     {"sessions and leaders", 6, 4, 4, 6, 40, 6, 6, 60, 25, 0, 40, USUAL},
     {"nobody acknowledges", 2, 6, 3, 12, 40, 20, 10, 20, 0, 60, 0, USUAL},
     {"buried and kicked", 2, 6, 3, 8, 80, 30, 30, 15, 1, 0, 60,
-     .weights = {[JSM_OP_CONN_OPEN] = 1, [JSM_OP_PUT] = 30, [JSM_OP_USE] = 4, [JSM_OP_WATCH] = 4,
-                 [JSM_OP_RESERVE_JOB] = 30, [JSM_OP_RESERVE] = 8, [JSM_OP_BURY] = 30,
-                 [JSM_OP_KICK] = 8, [JSM_OP_KICK_JOB] = 8, [JSM_OP_DELETE] = 12, [JSM_OP_RELEASE] = 8}},
+     .weights = {[JSM_OP_CONN_OPEN] = 1, [JSM_OP_PUT] = 30, [JSM_OP_USE] = 4,
+                 [JSM_OP_WATCH] = 4, [JSM_OP_RESERVE_JOB] = 30, [JSM_OP_RESERVE] = 8,
+                 [JSM_OP_BURY] = 30, [JSM_OP_KICK] = 8, [JSM_OP_KICK_JOB] = 8,
+                 [JSM_OP_DELETE] = 12, [JSM_OP_RELEASE] = 8}},
 };
 /* clang-format on */
 

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { DEFAULT_SEEDS = 36, DEFAULT_ENTRIES = 700, SHRINK_TRIES = 3000 };
+enum { DEFAULT_SEEDS = 27, DEFAULT_ENTRIES = 700, SHRINK_TRIES = 3000 };
 
 static struct {
     uint64_t seeds, first, entries, profile;

@@ -2,7 +2,7 @@
 
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
-#include "support/jsm_store.h"
+#include "support/jsm_script_internal.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -12,30 +12,9 @@
 
 #include <cmocka.h>
 
-enum { PROXIES = 3, CONNS = 64, WORDS = 40, LINE = 1024 };
-
-struct jsm_script {
-    struct jsm *machine;
-    struct jsm_store store;
-    bool reload;
-    uint64_t index, now;
-    uint64_t session[PROXIES];
-    bool opened[PROXIES][CONNS];
-    uint64_t seen[PROXIES][CONNS]; /* results up to this number were looked at */
-    char line[LINE];               /* being run, for messages */
-    char *word[WORDS];
-    int n_words;
-};
-
-/* A connection as written: c1 is {0, 1}, d7 is {1, 7}. */
-struct who {
-    int proxy;
-    uint64_t conn;
-};
-
 /* ---- words ---- */
 
-static const char *word(struct jsm_script *s, int i)
+const char *jsm_script_word(struct jsm_script *s, int i)
 {
     if (i >= s->n_words) {
         fail_msg("'%s': word %d is missing", s->line, i);
@@ -43,18 +22,17 @@ static const char *word(struct jsm_script *s, int i)
     return s->word[i];
 }
 
-static uint64_t number(struct jsm_script *s, int i)
+uint64_t jsm_script_number(struct jsm_script *s, int i)
 {
     char *end;
-    uint64_t n = strtoull(word(s, i), &end, 10);
+    uint64_t n = strtoull(jsm_script_word(s, i), &end, 10);
     if (*end != '\0') {
         fail_msg("'%s': '%s' is not a number", s->line, s->word[i]);
     }
     return n;
 }
 
-/* "1.5" is 1.5 s in ns, without floating point. */
-static uint64_t seconds(const char *text)
+uint64_t jsm_script_seconds(const char *text)
 {
     char *end;
     uint64_t ns = strtoull(text, &end, 10) * CB_NS_PER_S;
@@ -67,7 +45,7 @@ static uint64_t seconds(const char *text)
     return ns;
 }
 
-static struct who who(struct jsm_script *s, const char *text)
+struct who jsm_script_who(struct jsm_script *s, const char *text)
 {
     struct who w = {text[0] - 'c', strtoull(text + 1, NULL, 10)};
     if (w.proxy < 0 || w.proxy >= PROXIES || w.conn == 0 || w.conn >= CONNS) {
@@ -188,25 +166,25 @@ static void set_field(struct jsm_script *s, struct jsm_command *q, char field, i
 {
     switch (field) {
     case 'i':
-        q->id = number(s, i);
+        q->id = jsm_script_number(s, i);
         break;
     case 'p':
-        q->pri = (uint32_t)number(s, i);
+        q->pri = (uint32_t)jsm_script_number(s, i);
         break;
     case 'd':
-        q->delay = (uint32_t)number(s, i);
+        q->delay = (uint32_t)jsm_script_number(s, i);
         break;
     case 't':
-        q->ttr = (uint32_t)number(s, i);
+        q->ttr = (uint32_t)jsm_script_number(s, i);
         break;
     case 'c':
-        q->count = (uint32_t)number(s, i);
+        q->count = (uint32_t)jsm_script_number(s, i);
         break;
     case 'a':
-        q->age_ns = seconds(word(s, i));
+        q->age_ns = jsm_script_seconds(jsm_script_word(s, i));
         break;
     case 'n':
-        q->tube = cb_span_str(word(s, i));
+        q->tube = cb_span_str(jsm_script_word(s, i));
         break;
     default:
         q->body = i < s->n_words ? cb_span_str(s->word[i]) : CB_SPAN_NULL;
@@ -216,7 +194,7 @@ static void set_field(struct jsm_script *s, struct jsm_command *q, char field, i
 static struct jsm_command parse_command(struct jsm_script *s)
 {
     for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
-        if (strcmp(word(s, 1), commands[k].name) == 0) {
+        if (strcmp(jsm_script_word(s, 1), commands[k].name) == 0) {
             struct jsm_command q = {.op = commands[k].op};
             for (int i = 0; commands[k].fields[i] != '\0'; i++) {
                 set_field(s, &q, commands[k].fields[i], 2 + i);
@@ -274,7 +252,7 @@ static void expect_answer(struct jsm_script *s, struct who w, const char *expect
 
 static void run_request(struct jsm_script *s, const char *expected)
 {
-    struct who w = who(s, s->word[0]);
+    struct who w = jsm_script_who(s, s->word[0]);
     struct jsm_command q = parse_command(s);
     open_conn(s, w);
     s->seen[w.proxy][w.conn] = jsm_session_last_result(session_of(s, w));
@@ -286,200 +264,20 @@ static void run_request(struct jsm_script *s, const char *expected)
     }
 }
 
-/* ---- reads ---- */
-
-struct field {
-    const char *name;
-    uint64_t value;
-    bool is_time;
-};
-
-static void compare_fields(struct jsm_script *s, int from, const struct field *fields, size_t n)
-{
-    for (int i = from; i < s->n_words; i++) {
-        char *eq = strchr(s->word[i], '=');
-        size_t k = 0;
-        if (eq == NULL) {
-            fail_msg("'%s': '%s' is no key=value", s->line, s->word[i]);
-            return;
-        }
-        *eq = '\0';
-        while (k < n && strcmp(fields[k].name, s->word[i]) != 0) {
-            k++;
-        }
-        if (k == n) {
-            fail_msg("'%s': unknown key %s", s->line, s->word[i]);
-        }
-        uint64_t expected = fields[k].is_time ? seconds(eq + 1) : strtoull(eq + 1, NULL, 10);
-        if (expected != fields[k].value) {
-            fail_msg("'%s': %s is %" PRIu64 "%s", s->line, fields[k].name, fields[k].value,
-                     s->reload ? " (with reloads)" : "");
-        }
-    }
-}
-
-static void run_tube(struct jsm_script *s)
-{
-    struct jsm_tube_view v;
-    bool found = jsm_read_tube(s->machine, cb_span_str(word(s, 1)), &v);
-    if (found == (strcmp(word(s, 2), "-") == 0)) {
-        fail_msg("'%s': %s", s->line, found ? "it exists" : "it does not exist");
-    }
-    if (!found) {
-        return;
-    }
-    const struct field fields[] = {
-        {"urgent", v.urgent, false},
-        {"ready", v.ready, false},
-        {"reserved", v.reserved, false},
-        {"delayed", v.delayed, false},
-        {"buried", v.buried, false},
-        {"total-jobs", v.total_jobs, false},
-        {"cmd-delete", v.cmd_delete, false},
-        {"cmd-pause-tube", v.cmd_pause_tube, false},
-        {"using", v.using, false},
-        {"watching", v.watching, false},
-        {"waiting", v.waiting, false},
-        {"pause", v.pause, false},
-        {"pause-left", v.pause_left_ns, true},
-    };
-    compare_fields(s, 2, fields, sizeof fields / sizeof *fields);
-}
-
-static enum jsm_job_state state_named(struct jsm_script *s, const char *name)
-{
-    static const char *const names[] = {"", "ready", "delayed", "reserved", "buried"};
-    for (int i = JSM_JOB_READY; i <= JSM_JOB_BURIED; i++) {
-        if (strcmp(names[i], name) == 0) {
-            return (enum jsm_job_state)i;
-        }
-    }
-    fail_msg("'%s': '%s' is no state", s->line, name);
-    return JSM_JOB_READY;
-}
-
-static void run_job(struct jsm_script *s)
-{
-    struct jsm_job_view v;
-    bool found = jsm_read_job(s->machine, number(s, 1), &v);
-    if (found == (strcmp(word(s, 2), "-") == 0)) {
-        fail_msg("'%s': %s", s->line, found ? "it exists" : "it does not exist");
-    }
-    if (!found) {
-        return;
-    }
-    int from = 2;
-    if (strncmp(s->word[2], "state=", 6) == 0) {
-        from = 3;
-        if (v.state != state_named(s, s->word[2] + 6)) {
-            fail_msg("'%s': the state is %d", s->line, (int)v.state);
-        }
-    }
-    const struct field fields[] = {
-        {"pri", v.pri, false},           {"delay", v.delay, false},
-        {"ttr", v.ttr, false},           {"age", v.age_ns, true},
-        {"left", v.left_ns, true},       {"reserves", v.reserves, false},
-        {"timeouts", v.timeouts, false}, {"releases", v.releases, false},
-        {"buries", v.buries, false},     {"kicks", v.kicks, false},
-        {"size", v.body.len, false},
-    };
-    compare_fields(s, from, fields, sizeof fields / sizeof *fields);
-}
-
-static void run_stats(struct jsm_script *s)
-{
-    struct jsm_view v;
-    jsm_read_stats(s->machine, &v);
-    const struct field fields[] = {
-#define X(sym, key) {key, v.counters[JSM_CMD_##sym], false},
-#include "common/base/cb_counter.def"
-#undef X
-        {"urgent", v.urgent, false},
-        {"ready", v.ready, false},
-        {"reserved", v.reserved, false},
-        {"delayed", v.delayed, false},
-        {"buried", v.buried, false},
-        {"job-timeouts", v.job_timeouts, false},
-        {"total-jobs", v.total_jobs, false},
-        {"tubes", v.tubes, false},
-        {"connections", v.connections, false},
-        {"producers", v.producers, false},
-        {"workers", v.workers, false},
-        {"waiting", v.waiting, false},
-        {"total-connections", v.total_connections, false},
-    };
-    compare_fields(s, 1, fields, sizeof fields / sizeof *fields);
-}
-
-static void expect_name(struct jsm_script *s, struct cb_span got, const char *expected)
-{
-    if (!cb_span_eq(got, cb_span_str(expected))) {
-        fail_msg("'%s': '%s' is '%.*s'%s", s->line, expected, (int)got.len, (const char *)got.ptr,
-                 s->reload ? " (with reloads)" : "");
-    }
-}
-
-static void run_tubes(struct jsm_script *s)
-{
-    assert_int_equal(jsm_read_tube_count(s->machine), s->n_words - 1);
-    for (uint32_t i = 0; i + 1 < (uint32_t)s->n_words; i++) {
-        expect_name(s, jsm_read_tube_name(s->machine, i), s->word[i + 1]);
-    }
-}
-
-static void run_watched(struct jsm_script *s)
-{
-    struct who w = who(s, word(s, 1));
-    uint64_t id = s->session[w.proxy];
-    assert_int_equal(jsm_read_watched_count(s->machine, id, w.conn), s->n_words - 2);
-    for (uint32_t i = 0; i + 2 < (uint32_t)s->n_words; i++) {
-        expect_name(s, jsm_read_watched_name(s->machine, id, w.conn, i), s->word[i + 2]);
-    }
-}
-
-static void run_used(struct jsm_script *s)
-{
-    struct who w = who(s, word(s, 1));
-    struct cb_span name;
-    assert_true(jsm_read_used(s->machine, s->session[w.proxy], w.conn, &name));
-    expect_name(s, name, word(s, 2));
-}
-
-static void run_head(struct jsm_script *s)
-{
-    struct who w = who(s, word(s, 1));
-    struct jsm_job_view v;
-    bool found =
-        jsm_read_head(s->machine, s->session[w.proxy], w.conn, state_named(s, word(s, 2)), &v);
-    bool expected = strcmp(word(s, 3), "-") != 0;
-    if (found != expected || (found && v.id != number(s, 3))) {
-        fail_msg("'%s': it is %" PRIu64, s->line, found ? v.id : 0);
-    }
-}
-
-static void run_due(struct jsm_script *s)
-{
-    uint64_t due = jsm_next_due_ns(s->machine);
-    bool never = strcmp(word(s, 1), "never") == 0;
-    if (due != (never ? JSM_NEVER : s->now + seconds(s->word[1]))) {
-        fail_msg("'%s': it is %" PRIu64 " ns from now", s->line, due - s->now);
-    }
-}
-
 /* ---- what proxies and leaders do ---- */
 
 static void run_open(struct jsm_script *s)
 {
     char *dot;
-    int proxy = proxy_index(s, word(s, 1));
-    struct jsm_incarnation inc = {.started_ns = strtoull(word(s, 2), &dot, 10)};
+    int proxy = proxy_index(s, jsm_script_word(s, 1));
+    struct jsm_incarnation inc = {.started_ns = strtoull(jsm_script_word(s, 2), &dot, 10)};
     inc.random = *dot == '.' ? strtoull(dot + 1, NULL, 10) : 0;
     open_proxy(s, proxy, inc, s->n_words > 3 ? s->word[3] : "");
 }
 
 static void run_expire(struct jsm_script *s)
 {
-    int proxy = proxy_index(s, word(s, 1));
+    int proxy = proxy_index(s, jsm_script_word(s, 1));
     one_item(s, (struct jsm_item){.kind = JSM_ITEM_EXPIRE, .session = s->session[proxy]});
     s->session[proxy] = 0;
     memset(s->opened[proxy], 0, sizeof s->opened[proxy]);
@@ -488,7 +286,7 @@ static void run_expire(struct jsm_script *s)
 
 static void run_attached(struct jsm_script *s)
 {
-    uint64_t id = s->session[proxy_index(s, word(s, 1))];
+    uint64_t id = s->session[proxy_index(s, jsm_script_word(s, 1))];
     one_item(s, (struct jsm_item){.kind = JSM_ITEM_ATTACHED, .session = id});
 }
 
@@ -499,15 +297,16 @@ static void run_resume(struct jsm_script *s)
 
 static void run_ack(struct jsm_script *s)
 {
-    uint64_t id = s->session[proxy_index(s, word(s, 1))];
-    one_item(s, (struct jsm_item){.kind = JSM_ITEM_ACK, .session = id, .number = number(s, 2)});
+    uint64_t id = s->session[proxy_index(s, jsm_script_word(s, 1))];
+    one_item(s, (struct jsm_item){
+                    .kind = JSM_ITEM_ACK, .session = id, .number = jsm_script_number(s, 2)});
 }
 
 static void run_count(struct jsm_script *s)
 {
     one_item(s, (struct jsm_item){.kind = JSM_ITEM_COUNTS,
-                                  .counter = (enum jsm_counter)number(s, 1),
-                                  .number = number(s, 2)});
+                                  .counter = (enum jsm_counter)jsm_script_number(s, 1),
+                                  .number = jsm_script_number(s, 2)});
 }
 
 static void run_tick(struct jsm_script *s)
@@ -518,12 +317,9 @@ static void run_tick(struct jsm_script *s)
 static const struct {
     const char *name;
     void (*run)(struct jsm_script *s);
-} statements[] = {
-    {"tube", run_tube},     {"job", run_job},           {"stats", run_stats},
-    {"tubes", run_tubes},   {"watched", run_watched},   {"used", run_used},
-    {"head", run_head},     {"due", run_due},           {"open", run_open},
-    {"expire", run_expire}, {"attached", run_attached}, {"resume", run_resume},
-    {"ack", run_ack},       {"count", run_count},       {"tick", run_tick},
+} actions[] = {
+    {"open", run_open}, {"expire", run_expire}, {"attached", run_attached}, {"resume", run_resume},
+    {"ack", run_ack},   {"count", run_count},   {"tick", run_tick},
 };
 
 /* ---- running ---- */
@@ -548,7 +344,7 @@ static void run_statement(struct jsm_script *s, char *text)
     }
     if (answer != NULL) {
         *answer = '\0';
-        expect_answer(s, who(s, text), answer + 2);
+        expect_answer(s, jsm_script_who(s, text), answer + 2);
         return;
     }
     split(s, text);
@@ -562,17 +358,19 @@ static void run_statement(struct jsm_script *s, char *text)
         return;
     }
     if (s->word[0][0] == '+') {
-        s->now += seconds(s->word[0] + 1);
+        s->now += jsm_script_seconds(s->word[0] + 1);
         run_tick(s);
         return;
     }
-    for (size_t k = 0; k < sizeof statements / sizeof *statements; k++) {
-        if (strcmp(statements[k].name, s->word[0]) == 0) {
-            statements[k].run(s);
+    for (size_t k = 0; k < sizeof actions / sizeof *actions; k++) {
+        if (strcmp(actions[k].name, s->word[0]) == 0) {
+            actions[k].run(s);
             return;
         }
     }
-    fail_msg("'%s': unknown statement", s->line);
+    if (!jsm_script_read(s)) {
+        fail_msg("'%s': unknown statement", s->line);
+    }
 }
 
 void jsm_script_run(struct jsm_script *s, const char *text)

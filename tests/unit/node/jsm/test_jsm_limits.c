@@ -100,14 +100,30 @@ static void at_its_bound_a_session_still_gets_grants(void **state)
     jsm_script_destroy(s);
 }
 
-static void the_bound_on_results_survives_a_restart(void **state)
+static void a_session_over_its_bound_of_bytes_gets_no_grants(void **state)
 {
     (void)state;
     struct jsm_script *s = jsm_script_create(false);
-    jsm_script_run(s, "c1> open; c2> reserve");
-    fill(s, CB_RESULTS_UNACKED_MAX + 1);
+    uint8_t *big = cb_calloc(1, CB_JOB_SIZE_MAX);
+    const uint32_t n = CB_RESULT_BYTES_UNACKED_MAX / CB_JOB_SIZE_MAX;
+    const struct jsm_command put = {
+        .op = JSM_OP_PUT, .conn = 1, .ttr = 60, .body = cb_span(big, CB_JOB_SIZE_MAX)};
+    jsm_script_run(s, "c1> open; c2> reserve-with-timeout 0; c3> open");
+    repeat(s, n + 2, put);
+    cb_free(big);
+    for (uint32_t i = 0; i < n; i++) {
+        jsm_script_run(s, "c3> reserve");
+    }
+    jsm_script_run(s, "stats reserved=16; c2> reserve; c3> reserve; stats reserved=18");
+    jsm_script_run(s, "c2> reserve; d1> put 0 0 60 a; c2< -; stats waiting=1 ready=1");
+    jsm_script_run(s, "ack p1 1000; c2< RESERVED 19 a; stats waiting=0");
     jsm_script_destroy(s);
-    s = jsm_script_create(true);
+}
+
+static void the_bound_on_results_survives_a_restart(void **state)
+{
+    (void)state;
+    struct jsm_script *s = jsm_script_create(true);
     jsm_script_run(s, "c1> open; c2> reserve");
     fill(s, CB_RESULTS_UNACKED_MAX + 1);
     jsm_script_run(s, "d1> put 0 0 60 a; c2< -; ack p1 40000; c2< RESERVED 1 a");
@@ -145,8 +161,7 @@ static void requests_out_of_order_have_no_effect(void **state)
     uint64_t last = jsm_session_last_request(jsm_session_get(m, jsm_script_session(s, 1)));
     const struct jsm_item items[] = {request(s, last, put), request(s, last + 2, put),
                                      request(s, last + 1, put)};
-    struct jsm_script *plain = s;
-    jsm_script_apply(plain, items, 3);
+    jsm_script_apply(s, items, 3);
     jsm_script_run(s, "c1< INSERTED 1; c1< INSERTED 2; c1< -; stats total-jobs=2");
     jsm_script_destroy(s);
 }
@@ -194,6 +209,7 @@ int main(void)
         cmocka_unit_test(what_is_due_is_worked_off_over_entries),
         cmocka_unit_test(a_session_over_its_bound_of_results_gets_no_grants),
         cmocka_unit_test(at_its_bound_a_session_still_gets_grants),
+        cmocka_unit_test(a_session_over_its_bound_of_bytes_gets_no_grants),
         cmocka_unit_test(the_bound_on_results_survives_a_restart),
         cmocka_unit_test(more_sessions_than_the_bound_are_refused),
         cmocka_unit_test(requests_out_of_order_have_no_effect),
