@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""kill -9 of nodes under load: nothing acknowledged is lost, no id is used twice, puts go on within 3 s.
+"""Faults of whole processes under load: nothing acknowledged is lost, no id is used twice, puts go on within 3 s.
 
-With --kills N the leader (kill_leader) or all nodes (kill_all) are killed N times; --json FILE gets the figures.
+With --kills N each fault happens N times; --json FILE gets the figures.
 """
 
 import json
 import pathlib
+import signal
 import statistics
+import time
 
 from lib import checker, testing
 from lib.cluster import Cluster
@@ -73,8 +75,40 @@ def kill_all(options):
         verdict(options, c, load, stalls)
 
 
+def kill_proxy(options):
+    """What its clients held comes back, once; what they were told is so."""
+    with Cluster(options, "kill-proxy") as c:
+        with Load(c.listen, options.seed) as load:
+            stalls = []
+            for i in range(options.kills):
+                load.wait_acked(PUTS_BETWEEN, 60)
+                times = c.kill("p1")
+                c.start("p1")
+                stalls.append(load.stall_since(*times))
+                say(f"{i + 1}/{options.kills}: proxy killed and started: {stalls[-1]:.3f} s to the next acknowledged put")
+        verdict(options, c, load, stalls)
+
+
+def pause_leader(options):
+    """A leader that sleeps while another is elected, and wakes believing that it leads."""
+    with Cluster(options, "pause-leader") as c:
+        with Load(c.listen, options.seed) as load:
+            stalls = []
+            for i in range(options.kills):
+                load.wait_acked(PUTS_BETWEEN, 60)
+                victim = c.leader()
+                before = time.monotonic()
+                c.signal(victim, signal.SIGSTOP)
+                stalls.append(load.stall_since(before, time.monotonic()))
+                say(f"{i + 1}/{options.kills}: leader {victim} paused: {stalls[-1]:.3f} s to the next acknowledged put")
+                c.signal(victim, signal.SIGCONT)
+                settle(c, load)
+        verdict(options, c, load, stalls)
+        check(max(stalls) < STALL_MAX_S, f"a stall of {max(stalls):.3f} s, at most {STALL_MAX_S}")
+
+
 if __name__ == "__main__":
     p = testing.parser(__doc__)
     p.add_argument("--kills", type=int, default=3)
     p.add_argument("--json", type=pathlib.Path)
-    testing.main([kill_leader, kill_all], testing.parse(p))
+    testing.main([kill_leader, kill_all, kill_proxy, pause_leader], testing.parse(p))

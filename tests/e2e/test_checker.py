@@ -39,6 +39,7 @@ def add(*args, **values):
 PLANTED = [
     ("an illegal reply", change(3, result="illegal reply: 'OK'"), "illegal"),
     ("a lost job", change(3, result="none"), "lost: job 1"),
+    ("a lost job behind a reused id", change(2, token="b"), "lost: job 1"),
     ("a job put twice", add("reserve", 2, 2.0, 2.1, "ok", id=7, token="a", ttr=60), "duplicated: a"),
     ("a job nobody put", add("reserve", 2, 2.0, 2.1, "ok", id=7, token="z", ttr=60), "invented: job 7"),
     ("a changed body", change(2, intact=False), "wrong body: job 1"),
@@ -83,10 +84,12 @@ def random_history(rng):
             ids += 1
             ready.append((ids, f"t{ids}"))
             h.add(Event("put", conn, start, end, "ok", id=ids, token=f"t{ids}"))
-    for job, _ in ready + list(held.values()):
+    for conn, (job, _) in held.items():
+        h.add(Event("delete", conn, now + 1, now + 1.1, "ok", id=job))
+    for job, token in ready:
         now += 1
-        holder = next((c for c, hold in held.items() if hold[0] == job), 9)
-        h.add(Event("delete", holder, now, now + 0.1, "ok", id=job))
+        h.add(Event("reserve", 9, now, now + 0.1, "ok", id=job, token=token, ttr=1000))
+        h.add(Event("delete", 9, now + 0.2, now + 0.3, "ok", id=job))
     return h
 
 

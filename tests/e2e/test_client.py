@@ -61,28 +61,56 @@ def client_is_strict():
         raises(Closed, lambda: c.delete(1), "a connection that ends")
 
 
-def load_agrees_with_beanstalkd(seed):
-    port = free_port()
-    server = subprocess.Popen([shutil.which("beanstalkd", path="/usr/bin:/usr/local/bin:/usr/sbin") or "beanstalkd",
-                               "-l", "127.0.0.1", "-p", str(port)])
-    try:
-        def answers():
-            try:
-                with Client(f"127.0.0.1:{port}") as c:
-                    return c.stats()
-            except Closed:
-                return None
+class Beanstalkd:
+    """Debian's, without its log: what it holds is gone when it is killed."""
 
-        until("beanstalkd's answer", 10, answers)
-        with Load(f"127.0.0.1:{port}", seed) as load:
+    def __init__(self):
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        program = shutil.which("beanstalkd", path=f"/usr/bin:/usr/sbin:{os.environ['PATH']}")
+        self.process = subprocess.Popen([program, "-l", "127.0.0.1", "-p", str(self.port)])
+        until("beanstalkd's answer", 10, self.answers)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def answers(self):
+        try:
+            with Client(self.address) as c:
+                return c.stats()
+        except Closed:
+            return None
+
+
+def load_agrees_with_beanstalkd(seed):
+    with Beanstalkd() as server:
+        with Load(server.address, seed) as load:
             load.wait_acked(500)
         history = load.drain(30)
         equal(checker.check(history), [], "the history of beanstalkd")
         check(len(history.events) > 1000, "hardly anything happened")
         print(f"{load.acked} puts acknowledged, {len(history.events)} events without a violation")
-    finally:
-        server.kill()
-        server.wait()
+
+
+def load_sees_a_queue_that_forgets(seed):
+    """The same, with a kill -9 in between: jobs are lost and ids begin anew, and the checker says so."""
+    server = Beanstalkd()
+    with server, Load(server.address, seed) as load:
+        load.wait_acked(300)
+        server.__exit__()
+        with server:
+            load.wait_acked(300)
+            load.stopping.set()
+            for worker in load.workers:
+                worker.join()
+            found = checker.check(load.drain(30))
+    for word in ("lost:", "reused:", "order:"):
+        check(any(line.startswith(word) for line in found), f"no violation '{word}' in {found}")
+    print(f"{len(found)} violations found in the history of a server that forgot")
 
 
 def main():
@@ -92,6 +120,7 @@ def main():
     print(f"SEED={seed}")
     client_is_strict()
     load_agrees_with_beanstalkd(seed)
+    load_sees_a_queue_that_forgets(seed)
 
 
 if __name__ == "__main__":

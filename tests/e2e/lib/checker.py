@@ -33,10 +33,16 @@ def illegal_reply(history):
 
 
 def lost_job(history):
-    """P1: an acknowledged job is deleted in the end, by a delete that was answered or may have happened."""
-    deleted = {e.id for e in _of(history, "delete") if e.result in ("ok", "unknown")}
+    """P1: an acknowledged job was reserved, with its own body, and deleted in the end, by a delete that was
+    answered or may have happened."""
+    reserved, deleted = {}, set()
+    for e in history.events:
+        if e.op == "reserve" and e.result == "ok":
+            reserved[e.conn, e.id] = e.token
+        elif e.op == "delete" and e.result in ("ok", "unknown"):
+            deleted.add(reserved.get((e.conn, e.id)))
     for e in _of(history, "put", "ok"):
-        if e.id not in deleted:
+        if e.token not in deleted:
             yield f"lost: job {e.id} ({e.token}), acknowledged at {e.end:.3f}"
 
 
