@@ -41,6 +41,15 @@ void *cb_realloc(void *p, size_t size)
     return q;
 }
 
+void *cb_aligned_malloc(size_t alignment, size_t size)
+{
+    void *p = aligned_alloc(alignment, size);
+    if (p == NULL) {
+        out_of_memory(size);
+    }
+    return p;
+}
+
 void *cb_memdup(const void *p, size_t size)
 {
     void *q = cb_malloc(size);

@@ -12,6 +12,8 @@ void *cb_malloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *cb_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 /* Also frees when `size` is 0, and returns NULL then. */
 void *cb_realloc(void *p, size_t size);
+/* `alignment` is a power of two that divides `size`. */
+void *cb_aligned_malloc(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
 void *cb_memdup(const void *p, size_t size) __attribute__((returns_nonnull));
 char *cb_strdup(const char *s) __attribute__((returns_nonnull));
 void cb_free(void *p);

@@ -11,6 +11,7 @@ struct jsm *jsm_create(void)
     m->next_tube_id = 1;
     m->next_seq = 1;
     cb_map_init(&m->jobs);
+    cb_pool_init(&m->job_pool, sizeof(struct jsm_job));
     cb_map_init(&m->tubes_by_id);
     cb_map_init(&m->sessions_by_id);
     cb_map_init(&m->loading_bodies);
@@ -65,6 +66,7 @@ void jsm_destroy(struct jsm *m)
         }
     }
     cb_map_fini(&m->jobs);
+    cb_pool_fini(&m->job_pool);
     cb_map_fini(&m->tubes_by_id);
     cb_map_fini(&m->sessions_by_id);
     cb_map_fini(&m->loading_bodies);

@@ -17,6 +17,7 @@
 #include "common/base/cb_list.h"
 #include "common/base/cb_map.h"
 #include "common/base/cb_mem.h"
+#include "common/base/cb_pool.h"
 #include "node/jsm/jsm.h"
 
 /* uthash ends the process by itself when memory runs out; ours says why. */
@@ -200,6 +201,7 @@ struct jsm {
     uint64_t job_timeouts, total_jobs, total_connections;
 
     struct cb_map jobs; /* id -> job */
+    struct cb_pool job_pool;
     uint64_t n_state[JSM_JOB_BURIED + 1];
     uint64_t n_urgent;
     struct jsm_tube **tubes; /* in list order; the first is default, which never dies */

@@ -61,7 +61,7 @@ void jsm_body_unref(struct jsm *m, struct jsm_body *b, uint64_t job_id)
 
 struct jsm_job *jsm_job_create(struct jsm *m, uint64_t id, struct jsm_tube *t, struct jsm_body *b)
 {
-    struct jsm_job *j = cb_calloc(1, sizeof(*j));
+    struct jsm_job *j = cb_pool_take(&m->job_pool);
     jsm_stored_init(&j->stored, JSM_RECORD_JOB);
     j->id = id;
     j->tube = t;
@@ -78,10 +78,11 @@ struct jsm_job *jsm_job_get(const struct jsm *m, uint64_t id)
 
 void jsm_job_destroy(struct jsm_job *j)
 {
+    struct jsm *m = j->tube->machine;
     if (j->body != NULL) { /* NULL only after a load that failed */
-        jsm_body_unref(j->tube->machine, j->body, j->id);
+        jsm_body_unref(m, j->body, j->id);
     }
-    cb_free(j);
+    cb_pool_give(&m->job_pool, j);
 }
 
 /* ---- queues ---- */
