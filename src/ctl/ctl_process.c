@@ -220,8 +220,8 @@ static void log_path(const struct ctl_cluster *c, const struct ctl_daemon *d, ch
     CB_ASSERT(n > 0 && n < PATH_MAX);
 }
 
-/* In the child: only async-signal-safe calls. Its own session keeps Ctrl-C of the terminal away; the
- * signals that this tool waits for are blocked in it, and must not be in a daemon. */
+/* In the child: only async-signal-safe calls. Its own session keeps Ctrl-C of the terminal away;
+ * the signals that this tool waits for are blocked in it, and must not be in a daemon. */
 static _Noreturn void become(char **argv, int log)
 {
     sigset_t none;

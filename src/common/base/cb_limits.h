@@ -39,7 +39,7 @@
 
 /* --- log entries --- */
 /* A batch is closed here; a larger job is alone in its own. The log in memory holds 2,048 to 3,072
- * entries (trailing and threshold below), so this bounds it for small jobs: 48 MiB (docs/adr/0005). */
+ * entries (trailing and threshold below), so this bounds it for small jobs: 48 MiB (ADR 5). */
 #define CB_ENTRY_SIZE_SOFT (16 * CB_KIB)
 #define CB_ENTRY_SIZE_MAX (CB_JOB_SIZE_MAX + 64 * CB_KIB)
 #define CB_ENTRY_COMMANDS_MAX 4096

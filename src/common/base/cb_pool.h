@@ -1,6 +1,6 @@
-/* Objects of one size from large blocks: no header for each, so millions of small ones weigh what they
- * are. A freed object is used again by the pool; a block goes back when all of its objects are free and
- * another block has room.
+/* Objects of one size from large blocks: no header for each, so millions of small ones weigh what
+ * they are. A freed object is used again by the pool; a block goes back when all of its objects are
+ * free and another block has room.
  *
  * Owns:      its blocks; cb_pool_fini frees them with whatever still lies in them.
  * Threads:   one.

@@ -34,6 +34,12 @@ static void put(struct jsm_conn *c, uint64_t request, const struct jsm_command *
     }
 }
 
+static void watch(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
+{
+    jsm_conn_watch(c, jsm_tube_get_or_make(c->session->machine, cmd->tube));
+    jsm_result(c, request, JSM_WATCHING, 0, c->n_watches, NULL);
+}
+
 static void ignore(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
     const struct jsm_tube *t = jsm_tube_find(c->session->machine, cmd->tube);
@@ -199,8 +205,7 @@ static void run_command(struct jsm_conn *c, uint64_t request, const struct jsm_c
         return;
     case JSM_OP_WATCH:
         count(m, JSM_CMD_WATCH);
-        jsm_conn_watch(c, jsm_tube_get_or_make(m, cmd->tube));
-        jsm_result(c, request, JSM_WATCHING, 0, c->n_watches, NULL);
+        watch(c, request, cmd);
         return;
     case JSM_OP_IGNORE:
         count(m, JSM_CMD_IGNORE);

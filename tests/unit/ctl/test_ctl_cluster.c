@@ -1,5 +1,5 @@
-/* Proves that DIR/cluster.json is read back as it was written, and that anything else is refused with
- * a sentence. */
+/* Proves that DIR/cluster.json is read back as it was written, and that anything else is refused
+ * with a sentence. */
 #include "ctl/ctl_cluster.h"
 
 #include <setjmp.h>
