@@ -32,7 +32,7 @@ const struct lockstep_profile lockstep_profiles[] = {
                  [JSM_OP_RESERVE] = 20, [JSM_OP_RESERVE_WITH_TIMEOUT] = 8,
                  [JSM_OP_RESERVE_JOB] = 4, [JSM_OP_DELETE] = 8, [JSM_OP_BURY] = 3}},
     {"sessions and leaders", 6, 4, 4, 6, 40, 6, 6, 60, 25, 0, 40, USUAL},
-    {"nobody acknowledges", 2, 6, 3, 12, 40, 20, 10, 20, 0, 60, 0, USUAL},
+    {"nobody acknowledges", 2, 6, 3, 12, 40, 20, 10, 20, 0, 120, 0, USUAL},
     {"buried and kicked", 2, 6, 3, 8, 80, 30, 30, 15, 1, 0, 60,
      .weights = {[JSM_OP_CONN_OPEN] = 1, [JSM_OP_PUT] = 30, [JSM_OP_USE] = 4,
                  [JSM_OP_WATCH] = 4, [JSM_OP_RESERVE_JOB] = 30, [JSM_OP_RESERVE] = 8,
@@ -315,7 +315,7 @@ static uint32_t make_items(struct cb_rng *rng,
         }
         n++;
     }
-    if (percent(rng, m->n_sessions > 0 && m->sessions[0]->full ? 10 : p->ack_percent)) {
+    if (percent(rng, m->n_sessions > 0 && m->sessions[0]->full ? 3 : p->ack_percent)) {
         items[n++] = make_ack(rng, m);
     }
     return n;

@@ -3,6 +3,8 @@
 #include "common/base/cb_hash.h"
 #include "common/base/cb_mem.h"
 
+#include <stdlib.h>
+
 static int compare(const struct jsm_store_record *r, struct cb_span key)
 {
     size_t n = r->key_len < key.len ? r->key_len : key.len;
@@ -13,7 +15,7 @@ static int compare(const struct jsm_store_record *r, struct cb_span key)
 /* The first record that is not below `key`. */
 static uint32_t place(const struct jsm_store *s, struct cb_span key)
 {
-    uint32_t low = 0, high = s->n;
+    uint32_t low = 0, high = s->n_sorted;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         if (compare(&s->records[mid], key) < 0) {
@@ -30,53 +32,85 @@ static void roll(struct jsm_store *s, struct cb_span bytes)
     s->stream = cb_hash_seeded(bytes.ptr, bytes.len, s->stream ^ bytes.len);
 }
 
+/* The record with this key among those that were there when the drain began; NULL when there is none. */
+static struct jsm_store_record *find(struct jsm_store *s, struct cb_span key)
+{
+    uint32_t i = place(s, key);
+    return i < s->n_sorted && compare(&s->records[i], key) == 0 ? &s->records[i] : NULL;
+}
+
+static struct jsm_store_record *append(struct jsm_store *s, struct cb_span key)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap == 0 ? 64 : 2 * s->cap;
+        s->records = cb_realloc(s->records, s->cap * sizeof *s->records);
+    }
+    struct jsm_store_record *r = &s->records[s->n++];
+    *r = (struct jsm_store_record){.key = cb_memdup(key.ptr, key.len), .key_len = key.len};
+    return r;
+}
+
 static void put(void *data, struct cb_span key, struct cb_span value)
 {
     struct jsm_store *s = data;
-    uint32_t i = place(s, key);
+    struct jsm_store_record *r = find(s, key);
     roll(s, key);
     roll(s, value);
-    s->written += key.len + value.len;
-    if (i == s->n || compare(&s->records[i], key) != 0) {
-        if (s->n == s->cap) {
-            s->cap = s->cap == 0 ? 64 : 2 * s->cap;
-            s->records = cb_realloc(s->records, s->cap * sizeof *s->records);
-        }
-        memmove(&s->records[i + 1], &s->records[i], (s->n - i) * sizeof *s->records);
-        s->records[i] =
-            (struct jsm_store_record){.key = cb_memdup(key.ptr, key.len), .key_len = key.len};
-        s->n++;
-    } else {
-        struct cb_span old = cb_span(s->records[i].value, s->records[i].value_len);
-        s->idle += cb_span_eq(old, value);
-        cb_free(s->records[i].value);
+    if (r == NULL) {
+        r = append(s, key);
+    } else if (r->value != NULL) {
+        cb_free(r->value);
     }
-    s->records[i].value = cb_malloc(value.len + 1);
-    s->records[i].value_len = value.len;
+    r->value = cb_malloc(value.len + 1);
+    r->value_len = value.len;
     if (value.len != 0) {
-        memcpy(s->records[i].value, value.ptr, value.len);
+        memcpy(r->value, value.ptr, value.len);
     }
 }
 
 static void del(void *data, struct cb_span key)
 {
     struct jsm_store *s = data;
-    uint32_t i = place(s, key);
+    struct jsm_store_record *r = find(s, key);
     roll(s, key);
-    if (i == s->n || compare(&s->records[i], key) != 0) {
-        s->idle++;
+    if (r == NULL || r->value == NULL) {
+        s->idle_deletions++;
         return;
     }
-    cb_free(s->records[i].key);
-    cb_free(s->records[i].value);
-    s->n--;
-    memmove(&s->records[i], &s->records[i + 1], (s->n - i) * sizeof *s->records);
+    cb_free(r->value);
+    r->value = NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct jsm_store_record *y = b;
+    return compare(a, cb_span(y->key, y->key_len));
+}
+
+/* Drops what was deleted, and brings what was added to its place. */
+static void settle(struct jsm_store *s)
+{
+    uint32_t kept = 0;
+    bool added = s->n > s->n_sorted;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->records[i].value == NULL) {
+            cb_free(s->records[i].key);
+        } else {
+            s->records[kept++] = s->records[i];
+        }
+    }
+    s->n = kept;
+    s->n_sorted = kept;
+    if (added) {
+        qsort(s->records, s->n, sizeof *s->records, by_key);
+    }
 }
 
 void jsm_store_drain(struct jsm_store *s, struct jsm *m)
 {
     struct jsm_record_sink sink = {.data = s, .put = put, .del = del};
     jsm_drain(m, &sink);
+    settle(s);
 }
 
 struct jsm *jsm_store_load(const struct jsm_store *s)
@@ -107,15 +141,6 @@ bool jsm_store_eq(const struct jsm_store *a, const struct jsm_store *b)
         }
     }
     return a->n == b->n;
-}
-
-void jsm_store_copy(struct jsm_store *to, const struct jsm_store *from)
-{
-    jsm_store_fini(to);
-    for (uint32_t i = 0; i < from->n; i++) {
-        const struct jsm_store_record *r = &from->records[i];
-        put(to, cb_span(r->key, r->key_len), cb_span(r->value, r->value_len));
-    }
 }
 
 void jsm_store_fini(struct jsm_store *s)

@@ -2,24 +2,22 @@
  *
  * Owns:     the records, in key order.
  * Threads:  one.
- * Errors:   a deletion of a record that is not there, or a put of the bytes that are there already,
- * is counted: a drain should do neither. */
+ * Errors:   a deletion of a record that is not there is counted: a drain should have none. */
 #ifndef CB_TESTS_SUPPORT_JSM_STORE_H
 #define CB_TESTS_SUPPORT_JSM_STORE_H
 
 #include "node/jsm/jsm.h"
 
 struct jsm_store_record {
-    uint8_t *key, *value;
+    uint8_t *key, *value; /* value NULL: deleted by the drain that is going on */
     size_t key_len, value_len;
 };
 
 struct jsm_store {
     struct jsm_store_record *records;
-    uint32_t n, cap;
-    uint64_t stream;  /* a rolling digest of everything that was drained, in order */
-    uint64_t idle;    /* deletions of nothing, puts of the same bytes */
-    uint64_t written; /* bytes put since the store was made */
+    uint32_t n, cap, n_sorted; /* between drains all are sorted */
+    uint64_t stream;           /* a rolling digest of everything that was drained, in order */
+    uint64_t idle_deletions;   /* of records that were not there */
 };
 
 /* Drains `m` into the store. */
@@ -27,8 +25,6 @@ void jsm_store_drain(struct jsm_store *s, struct jsm *m);
 /* A new machine from the records; NULL when it refuses them. */
 struct jsm *jsm_store_load(const struct jsm_store *s);
 bool jsm_store_eq(const struct jsm_store *a, const struct jsm_store *b);
-/* `to` becomes a copy of `from`. */
-void jsm_store_copy(struct jsm_store *to, const struct jsm_store *from);
 void jsm_store_fini(struct jsm_store *s);
 
 #endif
