@@ -32,7 +32,7 @@ static void roll(struct jsm_store *s, struct cb_span bytes)
     s->stream = cb_hash_seeded(bytes.ptr, bytes.len, s->stream ^ bytes.len);
 }
 
-/* The record with this key among those that were there when the drain began; NULL when there is none. */
+/* The record with this key among those from before this drain; NULL when there is none. */
 static struct jsm_store_record *find(struct jsm_store *s, struct cb_span key)
 {
     uint32_t i = place(s, key);
