@@ -36,7 +36,12 @@ void node_turn(struct node *n)
 /* What timers have done is looked at before the loop sleeps. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    node_turn(prepare->data);
+    struct node *n = prepare->data;
+    node_turn(n);
+    if (n->replica != NULL) {
+        /* A follower whose store is behind slows its leader down by this (design D6). */
+        replica_hold_appends(n->replica, node_store_is_behind(n));
+    }
 }
 
 /* ---- stop ---- */

@@ -43,6 +43,8 @@
 #define CB_ENTRY_SIZE_SOFT (16 * CB_KIB)
 #define CB_ENTRY_SIZE_MAX (CB_JOB_SIZE_MAX + 64 * CB_KIB)
 #define CB_ENTRY_COMMANDS_MAX 4096
+/* An entry that is not full waits while so many are on their way: each costs every node a write. */
+#define CB_ENTRIES_IN_FLIGHT_PARTIAL 1
 #define CB_ENTRIES_IN_FLIGHT_MAX 4 /* entries proposed and not yet applied */
 
 /* --- streams between proxy and node --- */

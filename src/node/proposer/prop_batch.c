@@ -195,9 +195,28 @@ static bool propose(struct proposer *p, uint64_t now_ns)
     return false;
 }
 
+/* What waits would close an entry by its size. */
+static bool fills_an_entry(const struct proposer *p)
+{
+    size_t sum = 0;
+    CB_LIST_FOREACH(it, &p->queued)
+    {
+        sum += cb_buf_len(&CB_CONTAINER(it, struct prop_session, queued)->items);
+        if (sum >= CB_ENTRY_SIZE_SOFT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An entry that is not full waits while others are on their way: each costs every node a write, and
+ * whatever arrives meanwhile shares the next one. */
 static bool is_blocked(const struct proposer *p)
 {
-    return p->n_flights == CB_ENTRIES_IN_FLIGHT_MAX || p->env.must_wait(p->env.data);
+    if (p->n_flights == CB_ENTRIES_IN_FLIGHT_MAX || p->env.must_wait(p->env.data)) {
+        return true;
+    }
+    return p->n_flights >= CB_ENTRIES_IN_FLIGHT_PARTIAL && !p->is_built && !fills_an_entry(p);
 }
 
 void prop_batch_run(struct proposer *p)

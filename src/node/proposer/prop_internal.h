@@ -202,7 +202,7 @@ prop_read_answer(struct proposer *p, const struct proposer_stream *st, const str
 
 /* ---- prop_send.c ---- */
 
-/* Sends one message if there is something to say and the stream takes it. */
+/* Sends what there is to say, as long as the stream takes messages. */
 void prop_send_pump(struct proposer *p, struct proposer_stream *st);
 
 #endif

@@ -95,15 +95,14 @@ static void fill(struct proposer *p, struct proposer_stream *st, const struct js
 
 void prop_send_pump(struct proposer *p, struct proposer_stream *st)
 {
-    if (st->state != PROP_STREAM_ATTACHED || !p->env.can_send(p->env.data, st->owner)) {
+    if (st->state != PROP_STREAM_ATTACHED) {
         return;
     }
     const struct jsm_session *from = jsm_session_get(p->machine, st->session->id);
-    if (from == NULL || !has_something(p, st, from)) {
-        return;
+    while (from != NULL && p->env.can_send(p->env.data, st->owner) && has_something(p, st, from)) {
+        fill(p, st, from);
+        p->counters.messages_sent++;
+        p->env.send(p->env.data, st->owner, &p->message);
     }
-    fill(p, st, from);
-    p->counters.messages_sent++;
-    p->env.send(p->env.data, st->owner, &p->message);
     prop_stream_pace(p, st);
 }
