@@ -13,6 +13,8 @@
 #define INSTALL_TIMEOUT_MS 30000
 /* A new member may have to be sent the state within one round of catching up. */
 #define CATCH_UP_ROUND_MS 600000
+/* Between the ticks of one member and the next; seven members stay under half as much again. */
+#define TICK_SPREAD_PERCENT 7
 
 void replica_config_default(struct replica_config *c)
 {
@@ -126,12 +128,17 @@ static void on_recv(struct raft_io *io, struct raft_message *m)
     replica_leave(r);
 }
 
+/* libraft looks at timeouts on ticks alone, one for each heartbeat. Members that started together
+ * would have their ticks together too, and two candidates would draw the same of five moments again
+ * and again, and split the votes. So no two of them tick at one pace; none is faster than the
+ * heartbeat, or every second one would be left out. */
 static int io_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb recv)
 {
     struct replica *r = replica_of_io(io);
+    unsigned percent = TICK_SPREAD_PERCENT * (unsigned)(r->config.self + 1);
     r->raft_tick = tick;
     r->raft_recv = recv;
-    return r->io.start(io, msecs, on_tick, on_recv);
+    return r->io.start(io, msecs + msecs * percent / 100, on_tick, on_recv);
 }
 
 static void wrap_io(struct replica *r, struct raft_io *io)
