@@ -16,9 +16,9 @@ function(cb_program name)
   target_link_libraries(${name} PRIVATE ${A_LINK} ${A_PRIVATE} cb_warnings)
 endfunction()
 
-# cb_test(NAME SOURCES ... LINK ... [LABELS unit] [TIMEOUT s]): a cmocka program run by CTest.
+# cb_test(NAME SOURCES ... LINK ... [LABELS unit] [TIMEOUT s] [ARGS ...]): a cmocka program run by CTest.
 function(cb_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;PRIVATE;LABELS" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;PRIVATE;LABELS;ARGS" ${ARGN})
   if(NOT A_LABELS)
     set(A_LABELS unit)
   endif()
@@ -29,7 +29,7 @@ function(cb_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${A_LINK} ${A_PRIVATE} PkgConfig::CMOCKA cb_warnings)
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${name} ${A_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
