@@ -34,8 +34,8 @@ find_library(GPR_LIBRARY gpr REQUIRED)
 add_library(cb_grpc INTERFACE)
 target_include_directories(cb_grpc SYSTEM INTERFACE ${GRPC_INCLUDE_DIR})
 target_link_libraries(cb_grpc INTERFACE ${GRPC_LIBRARY} ${GPR_LIBRARY})
-# The messages in proto/.
-pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+# The messages in proto/. In 1.4.0 and before a hostile length overflows (CVE-2022-48468).
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4.1)
 find_program(PROTOC_C protoc-c REQUIRED)
 # XXH3: checksums of records and digests of the state; header-only use, so it adds no symbol.
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

@@ -20,7 +20,6 @@ struct question {
     bool is_closed;
     struct rpc_client *client;
     struct wire_status *reply; /* kept until all are there: replies tell of members that are down */
-    struct cb_buf bytes;       /* what `reply` borrows from */
 };
 
 static void copy_text(char *out, size_t cap, struct cb_span s)
@@ -62,8 +61,7 @@ static void answered(void *ctx, const struct rpc_status *status, struct cb_span 
 {
     struct question *q = ctx;
     if (status->code == RPC_OK) {
-        cb_buf_append(&q->bytes, reply.ptr, reply.len);
-        if (wire_status_decode(q->reply, cb_buf_span(&q->bytes)) == WIRE_OK) {
+        if (wire_status_decode(q->reply, reply) == WIRE_OK) {
             take_reply(q);
         } else {
             wire_status_clear(q->reply);
@@ -115,7 +113,6 @@ static void ask_round(
             .member = m,
             .client = rpc_client_create(rpc, &(struct rpc_client_config){.target = m->grpc}),
             .reply = cb_calloc(1, sizeof(struct wire_status)),
-            .bytes = CB_BUF_NULL,
         };
         struct cb_buf request = CB_BUF_NULL;
         (void)rpc_client_call(questions[i].client, /* it is never cancelled */
@@ -131,7 +128,6 @@ static void ask_round(
         learn(s, questions[i].reply);
         wire_status_fini(questions[i].reply);
         cb_free(questions[i].reply);
-        cb_buf_fini(&questions[i].bytes);
     }
 }
 

@@ -23,8 +23,8 @@ MAY_SEE = {
     # The pure machines: what they need comes as arguments, what they want leaves as values.
     "node/jsm": BASE,
     "node/entry": BASE + ["node/jsm"],
-    # The messages of a stream are plain structs of common/wire, built and read without protobuf;
-    # both ends of it are pure.
+    # The messages of a stream are plain structs of common/wire, which alone knows of protobuf; both
+    # ends of it are pure.
     "node/proposer": BASE + ["common/wire", "node/jsm", "node/entry"],
     "proxy/protocol": BASE,
     "proxy/engine": BASE + ["common/wire", "proxy/protocol"],

@@ -50,6 +50,12 @@
 /* --- streams between proxy and node --- */
 #define CB_STREAM_MESSAGE_SOFT (64 * CB_KIB)
 #define CB_STREAM_MESSAGE_MAX (8 * CB_MIB) /* the largest accepted; more ends the stream */
+/* A message once it is decoded. protobuf-c makes a struct of a hundred bytes of a field of two, so
+ * this is bounded apart from the message itself. Lists of tube names need the most, up to 10 times
+ * their bytes; messages of jobs two or three times theirs. */
+#define CB_WIRE_ARENA_MAX (8 * CB_STREAM_MESSAGE_MAX)
+/* Of that, what is kept for the next message: a few times what CB_STREAM_MESSAGE_SOFT becomes. */
+#define CB_WIRE_ARENA_KEEP CB_MIB
 /* Requests of a session that the leader holds unproposed before it stops reading the stream. */
 #define CB_SESSION_QUEUE_BYTES_MAX (8 * CB_MIB)
 /* Requests that a proxy has sent and that were not applied yet. */

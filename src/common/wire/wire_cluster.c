@@ -1,55 +1,12 @@
 #include "common/wire/wire_cluster.h"
 
+#include "cluster.pb-c.h"
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "common/wire/wire_array.h"
-#include "common/wire/wire_pb.h"
+#include "common/wire/wire_pack.h"
 
-enum {
-    MEMBERS = 12,
-    COUNTERS = 15,
-};
-
-/* Row i is field i + 1 of the message in proto/cluster.proto. */
-
-/* clang-format off */
-#define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_status, member)
-static const struct wire_field status_head_rows[] = {
-    F(SPAN, name), F(U64, id), F(SPAN, role), F(U64, term), F(U64, leader), F(U64, commit),
-    F(U64, applied), F(SPAN, version), F(U32, protocol), F(U32, entry_format),
-    F(U32, record_format),
-};
-/* Fields 13 and 14, as 1 and 2. */
-static const struct wire_field status_tail_rows[] = {F(BOOL, serving), F(U64, durable)};
-#undef F
-
-#define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_member, member)
-static const struct wire_field member_rows[] = {
-    F(U64, id), F(SPAN, name), F(SPAN, grpc), F(SPAN, raft), F(SPAN, role),
-};
-#undef F
-
-#define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_status_counter, member)
-static const struct wire_field counter_rows[] = {F(SPAN, name), F(U64, value)};
-#undef F
-
-#define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_identify_request, member)
-static const struct wire_field identify_request_rows[] = {F(U64, cluster), F(U64, id)};
-#undef F
-
-#define F(type, member) WIRE_FIELD(WIRE_##type, struct wire_identify_reply, member)
-static const struct wire_field identify_reply_rows[] = {
-    F(U32, state), F(U64, cluster), F(U64, id), F(SPAN, name),
-};
-#undef F
-/* clang-format on */
-
-static const struct wire_table status_head = WIRE_TABLE(status_head_rows);
-static const struct wire_table status_tail = WIRE_TABLE(status_tail_rows);
-static const struct wire_table member_table = WIRE_TABLE(member_rows);
-static const struct wire_table counter_table = WIRE_TABLE(counter_rows);
-static const struct wire_table identify_request = WIRE_TABLE(identify_request_rows);
-static const struct wire_table identify_reply = WIRE_TABLE(identify_reply_rows);
+#define BASE(name) PROTOBUF_C_MESSAGE_INIT(&coolbeans__v1__##name##__descriptor)
 
 void wire_status_clear(struct wire_status *m)
 {
@@ -58,12 +15,15 @@ void wire_status_clear(struct wire_status *m)
         .cap_members = m->cap_members,
         .counters = m->counters,
         .cap_counters = m->cap_counters,
+        .arena = m->arena,
     };
+    wire_decode_arena_reset(m->arena);
     *m = empty;
 }
 
 void wire_status_fini(struct wire_status *m)
 {
+    wire_decode_arena_destroy(m->arena);
     cb_free(m->members);
     cb_free(m->counters);
     *m = (struct wire_status){0};
@@ -79,34 +39,91 @@ struct wire_status_counter *wire_status_add_counter(struct wire_status *m)
     return WIRE_ARRAY_ADD(m, counters);
 }
 
-static void put_table(struct cb_buf *out, const struct wire_table *t, const void *obj)
+/* ---- encoding ---- */
+
+static Coolbeans__V1__Member *make_member(struct wire_arena *a, const struct wire_member *from)
 {
-    size_t size = wire_table_size(t, obj);
-    (void)wire_table_write(t, obj, cb_buf_reserve(out, size));
-    cb_buf_commit(out, size);
+    Coolbeans__V1__Member *p = wire_arena_take(a, sizeof(*p));
+    *p = (Coolbeans__V1__Member){
+        .base = BASE(member),
+        .id = from->id,
+        .name = wire_text(a, from->name),
+        .grpc = wire_text(a, from->grpc),
+        .raft = wire_text(a, from->raft),
+        .role = wire_text(a, from->role),
+    };
+    return p;
+}
+
+static Coolbeans__V1__Counter *make_counter(struct wire_arena *a,
+                                            const struct wire_status_counter *from)
+{
+    Coolbeans__V1__Counter *p = wire_arena_take(a, sizeof(*p));
+    *p = (Coolbeans__V1__Counter){
+        .base = BASE(counter),
+        .name = wire_text(a, from->name),
+        .value = from->value,
+    };
+    return p;
 }
 
 void wire_status_encode(const struct wire_status *m, struct cb_buf *out)
 {
-    put_table(out, &status_head, m);
+    struct wire_arena a;
+    wire_arena_init(&a, 0); /* it is for us, not for protobuf-c */
+    Coolbeans__V1__StatusReply p = {
+        .base = BASE(status_reply),
+        .name = wire_text(&a, m->name),
+        .id = m->id,
+        .role = wire_text(&a, m->role),
+        .term = m->term,
+        .leader = m->leader,
+        .commit = m->commit,
+        .applied = m->applied,
+        .version = wire_text(&a, m->version),
+        .protocol = m->protocol,
+        .entry_format = m->entry_format,
+        .record_format = m->record_format,
+        .n_members = m->n_members,
+        .members = wire_arena_take(&a, m->n_members * sizeof(*p.members)),
+        .serving = m->serving,
+        .durable = m->durable,
+        .n_counters = m->n_counters,
+        .counters = wire_arena_take(&a, m->n_counters * sizeof(*p.counters)),
+    };
     for (uint32_t i = 0; i < m->n_members; i++) {
-        wire_put_message(out, MEMBERS, &member_table, &m->members[i]);
+        p.members[i] = make_member(&a, &m->members[i]);
     }
-    wire_put_varint_field(out, MEMBERS + 1, m->serving);
-    wire_put_varint_field(out, MEMBERS + 2, m->durable);
     for (uint32_t i = 0; i < m->n_counters; i++) {
-        wire_put_message(out, COUNTERS, &counter_table, &m->counters[i]);
+        p.counters[i] = make_counter(&a, &m->counters[i]);
     }
+    wire_pack(&p.base, out);
+    wire_arena_fini(&a);
 }
 
 void wire_identify_request_encode(const struct wire_identify_request *m, struct cb_buf *out)
 {
-    put_table(out, &identify_request, m);
+    const Coolbeans__V1__IdentifyRequest p = {
+        .base = BASE(identify_request),
+        .cluster = m->cluster,
+        .id = m->id,
+    };
+    wire_pack(&p.base, out);
 }
 
 void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out)
 {
-    put_table(out, &identify_reply, m);
+    struct wire_arena a;
+    wire_arena_init(&a, 0);
+    const Coolbeans__V1__IdentifyReply p = {
+        .base = BASE(identify_reply),
+        .state = (Coolbeans__V1__IdentifyReply__State)m->state,
+        .cluster = m->cluster,
+        .id = m->id,
+        .name = wire_text(&a, m->name),
+    };
+    wire_pack(&p.base, out);
+    wire_arena_fini(&a);
 }
 
 /* ---- decoding ---- */
@@ -136,70 +153,120 @@ static enum wire_error check_texts(const struct cb_span *texts, size_t n, size_t
     return WIRE_OK;
 }
 
-static enum wire_error add_member(struct wire_status *m, struct cb_span bytes)
+static enum wire_error add_member(struct wire_status *m, const Coolbeans__V1__Member *p)
 {
-    if (m->n_members == CB_CLUSTER_NODES_MAX) {
-        return WIRE_BAD_LENGTH;
-    }
     struct wire_member *member = wire_status_add_member(m);
-    enum wire_error e = wire_table_decode(&member_table, member, bytes);
+    *member = (struct wire_member){
+        .id = p->id,
+        .name = cb_span_str(p->name),
+        .grpc = cb_span_str(p->grpc),
+        .raft = cb_span_str(p->raft),
+        .role = cb_span_str(p->role),
+    };
     const struct cb_span texts[] = {member->name, member->grpc, member->raft, member->role};
-    return e == WIRE_OK ? check_texts(texts, 4, CB_ADDRESS_MAX) : e;
+    return check_texts(texts, sizeof(texts) / sizeof(texts[0]), CB_ADDRESS_MAX);
 }
 
-static enum wire_error add_counter(struct wire_status *m, struct cb_span bytes)
+static enum wire_error add_counter(struct wire_status *m, const Coolbeans__V1__Counter *p)
 {
-    if (m->n_counters == CB_STATUS_COUNTERS_MAX) {
+    struct wire_status_counter *counter = wire_status_add_counter(m);
+    *counter = (struct wire_status_counter){.name = cb_span_str(p->name), .value = p->value};
+    return check_text(counter->name, CB_NODE_NAME_MAX);
+}
+
+static void set_status(struct wire_status *m, const Coolbeans__V1__StatusReply *p)
+{
+    m->name = cb_span_str(p->name);
+    m->id = p->id;
+    m->role = cb_span_str(p->role);
+    m->term = p->term;
+    m->leader = p->leader;
+    m->commit = p->commit;
+    m->applied = p->applied;
+    m->version = cb_span_str(p->version);
+    m->protocol = p->protocol;
+    m->entry_format = p->entry_format;
+    m->record_format = p->record_format;
+    m->serving = p->serving != 0;
+    m->durable = p->durable;
+}
+
+static enum wire_error take_status(struct wire_status *m, const Coolbeans__V1__StatusReply *p)
+{
+    if (p->n_members > CB_CLUSTER_NODES_MAX || p->n_counters > CB_STATUS_COUNTERS_MAX) {
         return WIRE_BAD_LENGTH;
     }
-    struct wire_status_counter *counter = wire_status_add_counter(m);
-    enum wire_error e = wire_table_decode(&counter_table, counter, bytes);
-    return e == WIRE_OK ? check_text(counter->name, CB_NODE_NAME_MAX) : e;
-}
-
-static enum wire_error set_status(struct wire_status *m, struct wire_token *t)
-{
-    if (t->field < MEMBERS) {
-        return wire_table_set(&status_head, m, t);
+    set_status(m, p);
+    const struct cb_span texts[] = {m->name, m->role, m->version};
+    enum wire_error e = check_texts(texts, sizeof(texts) / sizeof(texts[0]), CB_NODE_NAME_MAX);
+    for (size_t i = 0; e == WIRE_OK && i < p->n_members; i++) {
+        e = add_member(m, p->members[i]);
     }
-    if (t->field == MEMBERS || t->field == COUNTERS) {
-        if (t->type != WIRE_PB_BYTES) {
-            return WIRE_BAD_TYPE;
-        }
-        return t->field == MEMBERS ? add_member(m, t->bytes) : add_counter(m, t->bytes);
+    for (size_t i = 0; e == WIRE_OK && i < p->n_counters; i++) {
+        e = add_counter(m, p->counters[i]);
     }
-    t->field -= MEMBERS;
-    return wire_table_set(&status_tail, m, t);
+    return e;
 }
 
 enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes)
 {
-    struct wire_reader r;
-    struct wire_token t;
+    enum wire_error e;
     wire_status_clear(m);
-    wire_reader_init(&r, bytes);
-    while (wire_reader_next(&r, &t)) {
-        enum wire_error e = set_status(m, &t);
-        if (e != WIRE_OK) {
-            return e;
-        }
+    const Coolbeans__V1__StatusReply *p = wire_unpack(
+        wire_decode_arena(&m->arena), &coolbeans__v1__status_reply__descriptor, bytes, &e);
+    if (p != NULL) {
+        e = take_status(m, p);
     }
-    const struct cb_span texts[] = {m->name, m->role, m->version};
-    return r.error == WIRE_OK ? check_texts(texts, 3, CB_NODE_NAME_MAX) : r.error;
+    if (e != WIRE_OK) {
+        wire_status_clear(m);
+    }
+    return e;
 }
 
 enum wire_error wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
 {
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const Coolbeans__V1__IdentifyRequest *p =
+        wire_unpack(&a, &coolbeans__v1__identify_request__descriptor, bytes, &e);
     *m = (struct wire_identify_request){0};
-    return wire_table_decode(&identify_request, m, bytes);
+    if (p != NULL) {
+        *m = (struct wire_identify_request){.cluster = p->cluster, .id = p->id};
+    }
+    wire_arena_fini(&a);
+    return e;
+}
+
+static enum wire_error take_identify_reply(struct wire_identify_reply *m,
+                                           const Coolbeans__V1__IdentifyReply *p)
+{
+    struct cb_span name = cb_span_str(p->name);
+    m->state = (uint32_t)p->state;
+    m->cluster = p->cluster;
+    m->id = p->id;
+    if (m->state == 0 || m->state >= WIRE_IDENTIFY_STATE_END) {
+        return WIRE_BAD_OP;
+    }
+    enum wire_error e = check_text(name, CB_NODE_NAME_MAX);
+    if (e == WIRE_OK) {
+        memcpy(m->name_bytes, name.ptr, name.len);
+        m->name = cb_span(m->name_bytes, name.len);
+    }
+    return e;
 }
 
 enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m, struct cb_span bytes)
 {
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const Coolbeans__V1__IdentifyReply *p =
+        wire_unpack(&a, &coolbeans__v1__identify_reply__descriptor, bytes, &e);
     *m = (struct wire_identify_reply){0};
-    enum wire_error e = wire_table_decode(&identify_reply, m, bytes);
-    if (e == WIRE_OK && (m->state == 0 || m->state >= WIRE_IDENTIFY_STATE_END)) {
-        e = WIRE_BAD_OP;
+    if (p != NULL) {
+        e = take_identify_reply(m, p);
     }
-    return e == WIRE_OK ? check_text(m->name, CB_NODE_NAME_MAX) : e;
+    wire_arena_fini(&a);
+    return e;
 }

@@ -1,7 +1,8 @@
 /* The messages between node and node, and command-line tool and node (proto/cluster.proto).
  *
- * Owns:     a decoded message owns its arrays, which the next decode into it uses again; its spans
- *           borrow from the bytes that were decoded.
+ * Owns:     a decoded message owns its arrays and what its spans borrow from, until the next decode
+ *           into it, its _clear or its _fini; not the bytes that were decoded. A name that a peer
+ *           sends ends at its first NUL.
  * Threads:  one per message.
  * Errors:   enum wire_error. Lengths and numbers of elements are checked, texts are printable.
  * Source:   proto/cluster.proto; the meaning of a field stands there. */
@@ -13,8 +14,11 @@
 
 #include "common/base/cb_assert.h"
 #include "common/base/cb_buf.h"
+#include "common/base/cb_limits.h"
 #include "common/base/cb_span.h"
 #include "common/wire/wire_error.h"
+
+struct wire_arena;
 
 struct wire_member {
     uint64_t id;
@@ -48,6 +52,7 @@ struct wire_status {
     uint64_t durable;
     struct wire_status_counter *counters;
     uint32_t n_counters, cap_counters;
+    struct wire_arena *arena; /* decode only */
 };
 
 enum wire_identify_state {
@@ -66,7 +71,8 @@ struct wire_identify_reply {
     uint32_t state; /* enum wire_identify_state */
     uint64_t cluster;
     uint64_t id;
-    struct cb_span name;
+    struct cb_span name; /* decoded: lies in `name_bytes`, so the struct stays where it is */
+    uint8_t name_bytes[CB_NODE_NAME_MAX];
 };
 
 /* A zeroed message is an empty one. _clear empties it and keeps the memory. */
@@ -81,7 +87,8 @@ void wire_status_encode(const struct wire_status *m, struct cb_buf *out);
 void wire_identify_request_encode(const struct wire_identify_request *m, struct cb_buf *out);
 void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out);
 
-/* `bytes` must live as long as the spans are used. */
+/* `m` of a status is zeroed or was decoded into before; of the others it is overwritten. On an
+ * error it holds nothing to be used. */
 CB_MUST_USE enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes);
 CB_MUST_USE enum wire_error wire_identify_request_decode(struct wire_identify_request *m,
                                                          struct cb_span bytes);

@@ -5,12 +5,11 @@
 
 enum wire_error {
     WIRE_OK,
-    WIRE_BAD_ENCODING, /* not protocol buffers, or cut off */
-    WIRE_BAD_TYPE,     /* a known field with another type, or twice where it stands once */
+    WIRE_BAD_ENCODING, /* not protocol buffers, cut off, or a known field with another type */
     WIRE_BAD_RANGE,    /* a number above what its field may hold */
-    WIRE_BAD_LENGTH,   /* a string, body or list that is too long or too short */
-    WIRE_BAD_OP,       /* an unknown op, kind or outcome */
-    WIRE_BAD_FIELD,    /* a field that this op, kind or outcome does not have */
+    WIRE_BAD_LENGTH, /* a string, body or list that is too long or too short, or too much of all */
+    WIRE_BAD_OP,     /* an unknown op, kind or outcome */
+    WIRE_BAD_FIELD,  /* a field that this op, kind or outcome does not have */
     WIRE_BAD_TUBE_NAME,
     WIRE_BAD_ORDER, /* numbers that do not rise by one */
 };

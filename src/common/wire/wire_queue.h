@@ -1,12 +1,16 @@
 /* The messages between proxy and node (proto/queue.proto) as plain structs.
  *
- * Owns:     a decoded message owns its arrays, which the next decode into it uses again; its spans
- *           borrow from the bytes that were decoded.
- * Does not: copy bodies, know what an op does, or decide anything about a session.
+ * Owns:     a decoded message owns its arrays and what its spans borrow from, until the next decode
+ *           into it, its _clear or its _fini; not the bytes that were decoded.
+ * Does not: know what an op does, or decide anything about a session.
  * Threads:  one per message.
  * Errors:   enum wire_error. What was decoded is checked: ops, kinds, outcomes and counters are
  *           known, names valid, lengths in bounds, fields that an op does not have zero, numbers of
- *           requests and results rising by one. Encoding checks nothing: it is fed by our own code.
+ *           requests and results rising by one. What protobuf-c lets pass is as it says: of a field
+ *           that stands twice the last counts, submessages are merged, a number too large for its
+ *           field loses its high bits, a string ends at its first NUL. A message that would become
+ *           more than CB_WIRE_ARENA_MAX is WIRE_BAD_LENGTH. Encoding checks nothing: it is fed by
+ *           our own code.
  * Source:   proto/queue.proto; the meaning of a field stands there. */
 #ifndef CB_COMMON_WIRE_WIRE_QUEUE_H
 #define CB_COMMON_WIRE_WIRE_QUEUE_H
@@ -21,6 +25,8 @@
 #include "common/wire/wire_error.h"
 
 #define WIRE_PROTOCOL_VERSION 1
+
+struct wire_arena;
 
 enum wire_op {
 #define X(sym, num) WIRE_OP_##sym = (num),
@@ -118,6 +124,7 @@ struct wire_to_node {
     struct wire_count *counts;
     uint32_t n_counts, cap_counts;
     bool resent;
+    struct wire_arena *arena; /* decode only */
 };
 
 /* ---- node to proxy ---- */
@@ -197,6 +204,7 @@ struct wire_to_proxy {
     uint32_t n_reads, cap_reads;
     struct cb_span *tubes; /* of all reads; decode only */
     uint32_t n_tubes, cap_tubes;
+    struct wire_arena *arena; /* decode only */
 };
 
 /* A zeroed message is an empty one; _fini frees its arrays, so it is not for a message whose arrays
@@ -214,23 +222,12 @@ struct wire_count *wire_to_node_add_count(struct wire_to_node *m);
 struct wire_result *wire_to_proxy_add_result(struct wire_to_proxy *m);
 struct wire_read_result *wire_to_proxy_add_read(struct wire_to_proxy *m);
 
-/* Append the whole message, fields in order: the bytes that protobuf-c would pack. */
+/* Append the whole message. Numbers that are 0 are left out. */
 void wire_to_node_encode(const struct wire_to_node *m, struct cb_buf *out);
 void wire_to_proxy_encode(const struct wire_to_proxy *m, struct cb_buf *out);
 
-/* A message is the concatenation of its fields in any order, so it may also be written as it grows,
- * without structs being kept. Numbers that are 0 are left out. */
-void wire_put_request(struct cb_buf *out, const struct wire_request *r);
-void wire_put_read(struct cb_buf *out, const struct wire_read *r);
-void wire_put_result(struct cb_buf *out, const struct wire_result *r);
-void wire_put_read_result(struct cb_buf *out, const struct wire_read_result *r);
-void wire_put_attached(struct cb_buf *out, const struct wire_attached *a);
-void wire_put_confirmed_seq(struct cb_buf *out, uint64_t seq);
-void wire_put_applied_request(struct cb_buf *out, uint64_t number);
-void wire_put_expect(struct cb_buf *out, uint64_t number);
-
 /* `m` is a zeroed message or one that was decoded into before. On an error it holds nothing to be
- * used, and can be decoded into again. `bytes` must live as long as the spans are used. */
+ * used, and can be decoded into again. */
 CB_MUST_USE enum wire_error wire_to_node_decode(struct wire_to_node *m, struct cb_span bytes);
 CB_MUST_USE enum wire_error wire_to_proxy_decode(struct wire_to_proxy *m, struct cb_span bytes);
 

@@ -1,12 +1,13 @@
+/* From the generated structs to ours, and what they say checked. */
 #include <stddef.h>
 
 #include "common/base/cb_tube_name.h"
 #include "common/wire/wire_array.h"
+#include "common/wire/wire_pack.h"
 #include "common/wire/wire_queue.h"
-#include "common/wire/wire_tables.h"
+#include "queue.pb-c.h"
 
-/* A field of two bytes becomes a struct of a hundred: so the lists are bounded, not only the
- * bytes. */
+/* What lies in these arrays stays there for the next message, beside the arena and its bound. */
 #define REQUESTS_MAX CB_PROXY_IN_FLIGHT_MAX
 #define READS_MAX CB_PROXY_IN_FLIGHT_MAX
 #define RESULTS_MAX CB_RESULTS_UNACKED_MAX
@@ -72,16 +73,23 @@ static enum wire_error check_request(const struct wire_request *r)
     return WIRE_OK;
 }
 
-static enum wire_error add_request(struct wire_to_node *m, struct cb_span bytes)
+static enum wire_error add_request(struct wire_to_node *m, const Coolbeans__V1__Request *p)
 {
-    if (m->n_requests == REQUESTS_MAX) {
-        return WIRE_BAD_LENGTH;
-    }
     struct wire_request *r = wire_to_node_add_request(m);
-    enum wire_error e = wire_table_decode(&wire_table_request, r, bytes);
-    if (e == WIRE_OK) {
-        e = check_request(r);
-    }
+    *r = (struct wire_request){
+        .number = p->number,
+        .conn = p->conn,
+        .op = p->op,
+        .pri = p->pri,
+        .id = p->id,
+        .delay = p->delay,
+        .ttr = p->ttr,
+        .count = p->count,
+        .age_ns = p->age_ns,
+        .tube = wire_borrow(p->tube),
+        .body = wire_borrow(p->body),
+    };
+    enum wire_error e = check_request(r);
     if (e == WIRE_OK && m->n_requests > 1 && r->number - 1 != r[-1].number) {
         e = WIRE_BAD_ORDER;
     }
@@ -110,27 +118,28 @@ static enum wire_error check_read(const struct wire_read *r)
     return r->tube.len == 0 ? WIRE_OK : WIRE_BAD_FIELD;
 }
 
-static enum wire_error add_read(struct wire_to_node *m, struct cb_span bytes)
+static enum wire_error add_read(struct wire_to_node *m, const Coolbeans__V1__Read *p)
 {
-    if (m->n_reads == READS_MAX) {
-        return WIRE_BAD_LENGTH;
-    }
     struct wire_read *r = wire_to_node_add_read(m);
-    enum wire_error e = wire_table_decode(&wire_table_read, r, bytes);
-    return e == WIRE_OK ? check_read(r) : e;
+    *r = (struct wire_read){
+        .read = p->read,
+        .conn = p->conn,
+        .kind = (uint32_t)p->kind,
+        .id = p->id,
+        .tube = wire_borrow(p->tube),
+        .after = p->after,
+    };
+    return check_read(r);
 }
 
-static enum wire_error add_count(struct wire_to_node *m, struct cb_span bytes)
+static enum wire_error add_count(struct wire_to_node *m, const Coolbeans__V1__Count *p)
 {
-    if (m->n_counts == WIRE_COUNTER_COUNT) {
-        return WIRE_BAD_LENGTH;
+    if (p->counter >= WIRE_COUNTER_COUNT || p->increment > UINT32_MAX) {
+        return WIRE_BAD_RANGE;
     }
-    struct wire_count *c = wire_to_node_add_count(m);
-    enum wire_error e = wire_table_decode(&wire_table_count, c, bytes);
-    if (e == WIRE_OK && (c->counter >= WIRE_COUNTER_COUNT || c->increment > UINT32_MAX)) {
-        e = WIRE_BAD_RANGE;
-    }
-    return e;
+    *wire_to_node_add_count(m) =
+        (struct wire_count){.counter = p->counter, .increment = p->increment};
+    return WIRE_OK;
 }
 
 static bool is_printable(struct cb_span s)
@@ -143,67 +152,61 @@ static bool is_printable(struct cb_span s)
     return true;
 }
 
-static enum wire_error set_attach(struct wire_to_node *m, struct cb_span bytes)
+static enum wire_error set_attach(struct wire_to_node *m, const Coolbeans__V1__Attach *p)
 {
-    if (m->has_attach) {
-        return WIRE_BAD_TYPE;
-    }
-    m->has_attach = true;
     struct wire_attach *a = &m->attach;
-    enum wire_error e = wire_table_decode(&wire_table_attach, a, bytes);
-    if (e != WIRE_OK) {
-        return e;
-    }
+    m->has_attach = true;
+    *a = (struct wire_attach){
+        .version = p->version,
+        .name = cb_span_str(p->name),
+        .started_ns = p->started_ns,
+        .random = p->random,
+        .address = cb_span_str(p->address),
+        .session = p->session,
+        .number = p->number,
+        .seen_result = p->seen_result,
+    };
     if (a->name.len == 0 || a->name.len > CB_PROXY_NAME_MAX || a->address.len > CB_ADDRESS_MAX) {
         return WIRE_BAD_LENGTH;
     }
     return is_printable(a->name) && is_printable(a->address) ? WIRE_OK : WIRE_BAD_RANGE;
 }
 
-static enum wire_error set_to_node(struct wire_to_node *m, const struct wire_token *t)
+static enum wire_error take_to_node(struct wire_to_node *m, const Coolbeans__V1__ToNode *p)
 {
-    bool is_message = t->field == WIRE_TO_NODE_ATTACH || t->field == WIRE_TO_NODE_REQUESTS ||
-                      t->field == WIRE_TO_NODE_READS || t->field == WIRE_TO_NODE_COUNTS;
-    if (t->field <= WIRE_TO_NODE_RESENT &&
-        t->type != (is_message ? WIRE_PB_BYTES : WIRE_PB_VARINT)) {
-        return WIRE_BAD_TYPE;
+    if (p->n_requests > REQUESTS_MAX || p->n_reads > READS_MAX ||
+        p->n_counts > WIRE_COUNTER_COUNT) {
+        return WIRE_BAD_LENGTH;
     }
-    switch (t->field) {
-    case WIRE_TO_NODE_SEQ:
-        m->seq = t->value;
-        return WIRE_OK;
-    case WIRE_TO_NODE_ATTACH:
-        return set_attach(m, t->bytes);
-    case WIRE_TO_NODE_ACKED_RESULT:
-        m->acked_result = t->value;
-        return WIRE_OK;
-    case WIRE_TO_NODE_REQUESTS:
-        return add_request(m, t->bytes);
-    case WIRE_TO_NODE_READS:
-        return add_read(m, t->bytes);
-    case WIRE_TO_NODE_COUNTS:
-        return add_count(m, t->bytes);
-    case WIRE_TO_NODE_RESENT:
-        m->resent = t->value != 0;
-        return WIRE_OK;
-    default: /* from a later version */
-        return WIRE_OK;
+    m->seq = p->seq;
+    m->acked_result = p->acked_result;
+    m->resent = p->resent != 0;
+    enum wire_error e = p->attach != NULL ? set_attach(m, p->attach) : WIRE_OK;
+    for (size_t i = 0; e == WIRE_OK && i < p->n_requests; i++) {
+        e = add_request(m, p->requests[i]);
     }
+    for (size_t i = 0; e == WIRE_OK && i < p->n_reads; i++) {
+        e = add_read(m, p->reads[i]);
+    }
+    for (size_t i = 0; e == WIRE_OK && i < p->n_counts; i++) {
+        e = add_count(m, p->counts[i]);
+    }
+    return e;
 }
 
 enum wire_error wire_to_node_decode(struct wire_to_node *m, struct cb_span bytes)
 {
-    struct wire_reader r;
-    struct wire_token t;
+    enum wire_error e;
     wire_to_node_clear(m);
-    wire_reader_init(&r, bytes);
-    while (wire_reader_next(&r, &t)) {
-        enum wire_error e = set_to_node(m, &t);
-        if (e != WIRE_OK) {
-            return e;
-        }
+    const Coolbeans__V1__ToNode *p =
+        wire_unpack(wire_decode_arena(&m->arena), &coolbeans__v1__to_node__descriptor, bytes, &e);
+    if (p != NULL) {
+        e = take_to_node(m, p);
     }
-    return r.error;
+    if (e != WIRE_OK) {
+        wire_to_node_clear(m);
+    }
+    return e;
 }
 
 /* ---- node to proxy ---- */
@@ -229,201 +232,149 @@ static enum wire_error check_result(const struct wire_result *r)
     return WIRE_OK;
 }
 
-static enum wire_error add_result(struct wire_to_proxy *m, struct cb_span bytes)
+static enum wire_error add_result(struct wire_to_proxy *m, const Coolbeans__V1__Result *p)
 {
-    if (m->n_results == RESULTS_MAX) {
-        return WIRE_BAD_LENGTH;
-    }
     struct wire_result *r = wire_to_proxy_add_result(m);
-    enum wire_error e = wire_table_decode(&wire_table_result, r, bytes);
-    if (e == WIRE_OK) {
-        e = check_result(r);
-    }
+    *r = (struct wire_result){
+        .number = p->number,
+        .request = p->request,
+        .conn = p->conn,
+        .outcome = p->outcome,
+        .count = p->count,
+        .id = p->id,
+        .body = wire_borrow(p->body),
+    };
+    enum wire_error e = check_result(r);
     if (e == WIRE_OK && m->n_results > 1 && r->number - 1 != r[-1].number) {
         e = WIRE_BAD_ORDER;
     }
     return e;
 }
 
-/* Packed, as the language demands, or one by one, as it allows. A later version may have more. */
-static enum wire_error add_counters(struct wire_stats *s, const struct wire_token *t, uint32_t *n)
+static void set_stats(struct wire_stats *s, const Coolbeans__V1__Stats *p)
 {
-    struct wire_reader r;
-    uint64_t v = t->value;
-    wire_reader_init(&r, t->bytes);
-    bool packed = t->type == WIRE_PB_BYTES;
-    if (!packed && t->type != WIRE_PB_VARINT) {
-        return WIRE_BAD_TYPE;
+    *s = (struct wire_stats){
+        .urgent = p->urgent,
+        .ready = p->ready,
+        .reserved = p->reserved,
+        .delayed = p->delayed,
+        .buried = p->buried,
+        .job_timeouts = p->job_timeouts,
+        .total_jobs = p->total_jobs,
+        .tubes = p->tubes,
+        .connections = p->connections,
+        .producers = p->producers,
+        .workers = p->workers,
+        .waiting = p->waiting,
+        .total_connections = p->total_connections,
+    };
+    /* An earlier version has fewer, a later one more. */
+    for (size_t i = 0; i < p->n_counters && i < WIRE_COUNTER_COUNT; i++) {
+        s->counters[i] = p->counters[i];
     }
-    while (!packed || r.p < r.end) {
-        if (packed && !wire_reader_varint(&r, &v)) {
-            return r.error;
-        }
-        if (*n < WIRE_COUNTER_COUNT) {
-            s->counters[(*n)++] = v;
-        }
-        if (!packed) {
-            break;
-        }
-    }
-    return WIRE_OK;
 }
 
-static enum wire_error decode_stats(struct wire_stats *s, struct cb_span bytes)
+static enum wire_error set_tube_stats(struct wire_tube_stats *s, const Coolbeans__V1__TubeStats *p)
 {
-    struct wire_reader r;
-    struct wire_token t;
-    uint32_t n_counters = 0;
-    *s = (struct wire_stats){0};
-    wire_reader_init(&r, bytes);
-    while (wire_reader_next(&r, &t)) {
-        enum wire_error e;
-        if (t.field < WIRE_STATS_COUNTERS) {
-            e = wire_table_set(&wire_table_stats_head, s, &t);
-        } else if (t.field == WIRE_STATS_COUNTERS) {
-            e = add_counters(s, &t, &n_counters);
-        } else {
-            t.field -= WIRE_STATS_COUNTERS;
-            e = wire_table_set(&wire_table_stats_tail, s, &t);
-        }
-        if (e != WIRE_OK) {
-            return e;
-        }
-    }
-    return r.error;
+    *s = (struct wire_tube_stats){
+        .name = wire_borrow(p->name),
+        .urgent = p->urgent,
+        .ready = p->ready,
+        .reserved = p->reserved,
+        .delayed = p->delayed,
+        .buried = p->buried,
+        .total_jobs = p->total_jobs,
+        .using = p->using_,
+        .watching = p->watching,
+        .waiting = p->waiting,
+        .cmd_delete = p->cmd_delete,
+        .cmd_pause_tube = p->cmd_pause_tube,
+        .pause = p->pause,
+        .pause_left_ns = p->pause_left_ns,
+    };
+    return cb_tube_name_is_valid(s->name) ? WIRE_OK : WIRE_BAD_TUBE_NAME;
 }
 
-static enum wire_error decode_tube_stats(struct wire_tube_stats *s, struct cb_span bytes)
+static enum wire_error set_job_stats(struct wire_job_stats *s, const Coolbeans__V1__JobStats *p)
 {
-    *s = (struct wire_tube_stats){0};
-    enum wire_error e = wire_table_decode(&wire_table_tube_stats, s, bytes);
-    if (e == WIRE_OK && !cb_tube_name_is_valid(s->name)) {
-        e = WIRE_BAD_TUBE_NAME;
-    }
-    return e;
-}
-
-static enum wire_error decode_job_stats(struct wire_job_stats *s, struct cb_span bytes)
-{
-    *s = (struct wire_job_stats){0};
-    enum wire_error e = wire_table_decode(&wire_table_job_stats, s, bytes);
-    if (e == WIRE_OK && !cb_tube_name_is_valid(s->tube)) {
-        e = WIRE_BAD_TUBE_NAME;
-    }
-    if (e == WIRE_OK && (s->state == 0 || s->state >= WIRE_JOB_STATE_END)) {
-        e = WIRE_BAD_OP;
-    }
-    return e;
-}
-
-static enum wire_error
-set_stats(struct wire_read_result *r, enum wire_stats_kind kind, struct cb_span bytes)
-{
-    if (r->stats_kind != WIRE_STATS_NONE) {
-        return WIRE_BAD_TYPE;
-    }
-    r->stats_kind = kind;
-    switch (kind) {
-    case WIRE_STATS_ALL:
-        return decode_stats(&r->stats.all, bytes);
-    case WIRE_STATS_TUBE:
-        return decode_tube_stats(&r->stats.tube, bytes);
-    case WIRE_STATS_JOB:
-        return decode_job_stats(&r->stats.job, bytes);
-    case WIRE_STATS_NONE:
-        break;
-    }
-    CB_UNREACHABLE("kind of statistics");
-}
-
-static enum wire_error
-set_read_result(struct wire_to_proxy *m, struct wire_read_result *r, const struct wire_token *t)
-{
-    if (t->field < WIRE_READ_RESULT_TUBES) {
-        return wire_table_set(&wire_table_read_result, r, t);
-    }
-    if (t->field > WIRE_READ_RESULT_JOB_STATS) {
-        return WIRE_OK;
-    }
-    if (t->type != WIRE_PB_BYTES) {
-        return WIRE_BAD_TYPE;
-    }
-    if (t->field != WIRE_READ_RESULT_TUBES) {
-        return set_stats(r, (enum wire_stats_kind)(t->field - WIRE_READ_RESULT_TUBES), t->bytes);
-    }
-    if (!cb_tube_name_is_valid(t->bytes)) {
+    *s = (struct wire_job_stats){
+        .id = p->id,
+        .tube = wire_borrow(p->tube),
+        .state = p->state,
+        .pri = p->pri,
+        .delay = p->delay,
+        .ttr = p->ttr,
+        .age_ns = p->age_ns,
+        .left_ns = p->left_ns,
+        .reserves = p->reserves,
+        .timeouts = p->timeouts,
+        .releases = p->releases,
+        .buries = p->buries,
+        .kicks = p->kicks,
+    };
+    if (!cb_tube_name_is_valid(s->tube)) {
         return WIRE_BAD_TUBE_NAME;
     }
-    *WIRE_ARRAY_ADD(m, tubes) = t->bytes;
-    r->n_tubes++;
+    return s->state != 0 && s->state < WIRE_JOB_STATE_END ? WIRE_OK : WIRE_BAD_OP;
+}
+
+static enum wire_error set_any_stats(struct wire_read_result *r, const Coolbeans__V1__ReadResult *p)
+{
+    if ((p->stats != NULL) + (p->tube_stats != NULL) + (p->job_stats != NULL) > 1) {
+        return WIRE_BAD_FIELD;
+    }
+    if (p->stats != NULL) {
+        r->stats_kind = WIRE_STATS_ALL;
+        set_stats(&r->stats.all, p->stats);
+    } else if (p->tube_stats != NULL) {
+        r->stats_kind = WIRE_STATS_TUBE;
+        return set_tube_stats(&r->stats.tube, p->tube_stats);
+    } else if (p->job_stats != NULL) {
+        r->stats_kind = WIRE_STATS_JOB;
+        return set_job_stats(&r->stats.job, p->job_stats);
+    }
     return WIRE_OK;
 }
 
-/* set_read_result makes kinds of field numbers. */
-_Static_assert(WIRE_READ_RESULT_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_ALL,
-               "order of fields");
-_Static_assert(WIRE_READ_RESULT_TUBE_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_TUBE,
-               "order of fields");
-_Static_assert(WIRE_READ_RESULT_JOB_STATS - WIRE_READ_RESULT_TUBES == WIRE_STATS_JOB,
-               "order of fields");
-
-static enum wire_error add_read_result(struct wire_to_proxy *m, struct cb_span bytes)
+static enum wire_error add_tubes(struct wire_to_proxy *m, const Coolbeans__V1__ReadResult *p)
 {
-    struct wire_reader reader;
-    struct wire_token t;
-    if (m->n_reads == READS_MAX) {
-        return WIRE_BAD_LENGTH;
-    }
-    struct wire_read_result *r = wire_to_proxy_add_read(m);
-    wire_reader_init(&reader, bytes);
-    while (wire_reader_next(&reader, &t)) {
-        enum wire_error e = set_read_result(m, r, &t);
-        if (e != WIRE_OK) {
-            return e;
+    for (size_t i = 0; i < p->n_tubes; i++) {
+        struct cb_span name = wire_borrow(p->tubes[i]);
+        if (!cb_tube_name_is_valid(name)) {
+            return WIRE_BAD_TUBE_NAME;
         }
+        *WIRE_ARRAY_ADD(m, tubes) = name;
     }
-    if (reader.error == WIRE_OK && r->body.len > CB_JOB_SIZE_MAX) {
+    return WIRE_OK;
+}
+
+static enum wire_error add_read_result(struct wire_to_proxy *m, const Coolbeans__V1__ReadResult *p)
+{
+    struct wire_read_result *r = wire_to_proxy_add_read(m);
+    r->read = p->read;
+    r->found = p->found != 0;
+    r->again = p->again != 0;
+    r->id = p->id;
+    r->body = wire_borrow(p->body);
+    r->n_tubes = (uint32_t)p->n_tubes; /* each took more than a byte of the arena */
+    if (r->body.len > CB_JOB_SIZE_MAX) {
         return WIRE_BAD_LENGTH;
     }
-    return reader.error;
+    enum wire_error e = set_any_stats(r, p);
+    return e == WIRE_OK ? add_tubes(m, p) : e;
 }
 
-static enum wire_error set_attached(struct wire_to_proxy *m, struct cb_span bytes)
+static void set_attached(struct wire_to_proxy *m, const Coolbeans__V1__Attached *p)
 {
-    if (m->has_attached) {
-        return WIRE_BAD_TYPE;
-    }
     m->has_attached = true;
-    return wire_table_decode(&wire_table_attached, &m->attached, bytes);
-}
-
-static enum wire_error set_to_proxy(struct wire_to_proxy *m, const struct wire_token *t)
-{
-    bool is_message = t->field == WIRE_TO_PROXY_ATTACHED || t->field == WIRE_TO_PROXY_RESULTS ||
-                      t->field == WIRE_TO_PROXY_READS;
-    if (t->field <= WIRE_TO_PROXY_READS &&
-        t->type != (is_message ? WIRE_PB_BYTES : WIRE_PB_VARINT)) {
-        return WIRE_BAD_TYPE;
-    }
-    switch (t->field) {
-    case WIRE_TO_PROXY_CONFIRMED_SEQ:
-        m->confirmed_seq = t->value;
-        return WIRE_OK;
-    case WIRE_TO_PROXY_ATTACHED:
-        return set_attached(m, t->bytes);
-    case WIRE_TO_PROXY_APPLIED_REQUEST:
-        m->applied_request = t->value;
-        return WIRE_OK;
-    case WIRE_TO_PROXY_EXPECT:
-        m->expect = t->value;
-        return WIRE_OK;
-    case WIRE_TO_PROXY_RESULTS:
-        return add_result(m, t->bytes);
-    case WIRE_TO_PROXY_READS:
-        return add_read_result(m, t->bytes);
-    default: /* from a later version */
-        return WIRE_OK;
-    }
+    m->attached = (struct wire_attached){
+        .session = p->session,
+        .last_request = p->last_request,
+        .last_result = p->last_result,
+        .session_timeout_ms = p->session_timeout_ms,
+        .node = p->node,
+        .term = p->term,
+    };
 }
 
 /* Only now does the array of names stay where it is. */
@@ -436,18 +387,41 @@ static void place_tubes(struct wire_to_proxy *m)
     }
 }
 
+static enum wire_error take_to_proxy(struct wire_to_proxy *m, const Coolbeans__V1__ToProxy *p)
+{
+    enum wire_error e = WIRE_OK;
+    if (p->n_results > RESULTS_MAX || p->n_reads > READS_MAX) {
+        return WIRE_BAD_LENGTH;
+    }
+    m->confirmed_seq = p->confirmed_seq;
+    m->applied_request = p->applied_request;
+    m->expect = p->expect;
+    if (p->attached != NULL) {
+        set_attached(m, p->attached);
+    }
+    for (size_t i = 0; e == WIRE_OK && i < p->n_results; i++) {
+        e = add_result(m, p->results[i]);
+    }
+    for (size_t i = 0; e == WIRE_OK && i < p->n_reads; i++) {
+        e = add_read_result(m, p->reads[i]);
+    }
+    if (e == WIRE_OK) {
+        place_tubes(m);
+    }
+    return e;
+}
+
 enum wire_error wire_to_proxy_decode(struct wire_to_proxy *m, struct cb_span bytes)
 {
-    struct wire_reader r;
-    struct wire_token t;
+    enum wire_error e;
     wire_to_proxy_clear(m);
-    wire_reader_init(&r, bytes);
-    while (wire_reader_next(&r, &t)) {
-        enum wire_error e = set_to_proxy(m, &t);
-        if (e != WIRE_OK) {
-            return e;
-        }
+    const Coolbeans__V1__ToProxy *p =
+        wire_unpack(wire_decode_arena(&m->arena), &coolbeans__v1__to_proxy__descriptor, bytes, &e);
+    if (p != NULL) {
+        e = take_to_proxy(m, p);
     }
-    place_tubes(m);
-    return r.error;
+    if (e != WIRE_OK) {
+        wire_to_proxy_clear(m);
+    }
+    return e;
 }

@@ -35,7 +35,7 @@ static void node_message(void *ctx, struct rpc_stream *s, struct cb_span bytes)
     cb_buf_printf(&r->seen, "node got %u; ", (unsigned)m.seq);
     switch (m.seq) {
     case 1:
-        wire_put_confirmed_seq(&reply, 1);
+        wire_to_proxy_encode(&(struct wire_to_proxy){.confirmed_seq = 1}, &reply);
         rpc_stream_send(s, &reply);
         break;
     case 2:
