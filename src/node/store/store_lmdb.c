@@ -4,6 +4,7 @@
 #include "common/base/cb_mem.h"
 #include "node/store/store_bulk.h"
 #include "node/store/store_dump.h"
+#include "node/store/store_guard.h"
 #include "node/store/store_lmdb_internal.h"
 
 /* ThreadSanitizer leaves a program little more address space than one full map. */
@@ -95,7 +96,10 @@ static enum store_result lmdb_load(struct store *base,
 {
     struct store_env *e = env_take(of(base));
     struct store_scan scan = {.on_record = fn, .data = data};
+    struct store_guard guard;
+    store_guard_begin(&guard, of(base)->dir.path);
     enum store_result result = store_env_scan(e, &scan, meta, err);
+    store_guard_end(&guard);
     store_env_unref(e);
     return result;
 }
@@ -386,7 +390,10 @@ store_lmdb_open(const struct store_lmdb_options *o, struct store **out, struct s
         cb_free(s);
         return result;
     }
+    struct store_guard guard;
+    store_guard_begin(&guard, o->dir);
     result = open_database(s, o, err);
+    store_guard_end(&guard);
     if (result != STORE_OK) {
         destroy(s);
         return result;

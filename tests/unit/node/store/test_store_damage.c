@@ -237,8 +237,13 @@ static void test_truncated_file(void **state)
     cb_rng_init(&rng, rig_seed("truncated_file"));
     make_image(&r, &img);
     for (int i = rounds() / 4; i > 0; i--) {
-        write_image(&img, (size_t)cb_rng_below(&rng, img.used));
-        counts[run_damaged(&r, &img)]++;
+        size_t len = (size_t)cb_rng_below(&rng, img.used);
+        write_image(&img, len);
+        enum outcome o = run_damaged(&r, &img);
+        counts[o]++;
+        if (o == WRONG || o == CRASHED) {
+            printf("%s at length %zu\n", outcome_names[o], len);
+        }
     }
     write_image(&img, 0);
     counts[run_damaged(&r, &img)]++;
