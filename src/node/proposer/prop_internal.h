@@ -57,6 +57,7 @@ struct proposer_stream {
 
     uint64_t seq;           /* of its last message */
     uint64_t seq_confirmed; /* as sent */
+    uint64_t sent_ns;       /* CLOCK_BOOTTIME of the last message to it */
     bool attached_is_due;   /* Attached is to be sent */
     uint64_t expect;        /* request number to be asked for; 0: none */
     bool is_expecting;      /* it was asked for one and that has not come */

@@ -4,6 +4,7 @@
 
 /* What a result takes besides its body, near enough. */
 #define RESULT_SIZE 32u
+#define CONFIRM_NS (200 * CB_NS_PER_MS)
 
 static bool has_ready_read(const struct proposer *p, const struct proposer_stream *st)
 {
@@ -16,11 +17,25 @@ static bool has_ready_read(const struct proposer *p, const struct proposer_strea
     return false;
 }
 
+/* A confirmation rides with the answers that are on their way; it goes alone when there are none,
+ * or when they take long. */
+static bool confirms_alone(const struct proposer *p,
+                           const struct proposer_stream *st,
+                           const struct jsm_session *from)
+{
+    if (st->seq == st->seq_confirmed) {
+        return false;
+    }
+    bool is_idle =
+        st->session->next_request == jsm_session_last_request(from) + 1 && st->n_reads == 0;
+    return is_idle || prop_boottime(p) >= st->sent_ns + CONFIRM_NS;
+}
+
 static bool has_something(const struct proposer *p,
                           const struct proposer_stream *st,
                           const struct jsm_session *from)
 {
-    return st->seq != st->seq_confirmed || st->attached_is_due || st->expect != 0 ||
+    return confirms_alone(p, st, from) || st->attached_is_due || st->expect != 0 ||
            st->cursor < jsm_session_last_result(from) ||
            st->told_request != jsm_session_last_request(from) || has_ready_read(p, st);
 }
@@ -88,6 +103,7 @@ static void fill(struct proposer *p, struct proposer_stream *st, const struct js
     add_results(p, st, from);
     add_reads(p, st);
     st->seq_confirmed = st->seq;
+    st->sent_ns = prop_boottime(p);
     st->told_request = m->applied_request;
     st->expect = 0;
     st->attached_is_due = false;

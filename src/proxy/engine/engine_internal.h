@@ -103,9 +103,10 @@ struct engine_link {
     uint64_t retry_ns;
     uint64_t attach_number;
     bool writable;
-    uint64_t seq;       /* of the last message sent on this stream */
-    uint64_t sent_ns;   /* when that was */
-    uint64_t probe_seq; /* the message whose confirmation is awaited for the lease; 0: none */
+    uint64_t seq;           /* of the last message sent on this stream */
+    uint64_t sent_ns;       /* when that was */
+    uint64_t confirmed_seq; /* the leader has messages up to this one */
+    uint64_t probe_seq;     /* the message whose confirmation is awaited for the lease; 0: none */
     uint64_t probe_ns;
     uint64_t next_send;  /* number of the request to send next */
     uint64_t resend_end; /* the last number that existed when the stream attached */

@@ -24,6 +24,7 @@ static void open_stream(struct engine *e)
     l->attempts++;
     l->writable = true;
     l->seq = 0;
+    l->confirmed_seq = 0;
     l->sent_ns = e->now_ns;
     l->probe_seq = 0;
     l->resent = false;
@@ -194,6 +195,7 @@ void engine_fence(struct engine *e)
 static void confirm(struct engine *e, uint64_t seq)
 {
     struct engine_link *l = &e->link;
+    l->confirmed_seq = seq > l->confirmed_seq ? seq : l->confirmed_seq;
     if (l->probe_seq != 0 && seq >= l->probe_seq) {
         l->lease_ns = l->probe_ns;
         l->probe_seq = 0;

@@ -7,6 +7,9 @@
 #define ACK_BYTES CB_MIB
 /* Of a request or read without its tube and body. */
 #define ITEM_OVERHEAD 64
+/* Messages on their way to the leader or waiting there, unless so many requests are worth one. */
+#define UNCONFIRMED_MAX 2
+#define FULL_REQUESTS 128
 
 static bool is_attached(const struct engine *e)
 {
@@ -16,6 +19,15 @@ static bool is_attached(const struct engine *e)
 static bool has_requests(const struct engine *e)
 {
     return e->link.next_send < engine_queue_next(&e->queue);
+}
+
+/* The leader makes one entry at a time of what is not much: a third small message would only wait
+ * there, so what gathers here meanwhile shares it. */
+static bool holds_back(const struct engine *e)
+{
+    const struct engine_link *l = &e->link;
+    return l->resent && l->seq - l->confirmed_seq >= UNCONFIRMED_MAX &&
+           engine_queue_next(&e->queue) - l->next_send < FULL_REQUESTS;
 }
 
 /* A read goes with or behind the request that it must follow. */
@@ -45,7 +57,7 @@ bool engine_has_to_send(const struct engine *e)
     if (!is_attached(e)) {
         return l->seq == 0;
     }
-    return has_requests(e) || has_reads(e) || has_to_ack(e) || !l->resent ||
+    return ((has_requests(e) || has_reads(e)) && !holds_back(e)) || has_to_ack(e) || !l->resent ||
            e->now_ns >= l->sent_ns + HEARTBEAT_NS;
 }
 
