@@ -2,22 +2,10 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "common/sys/cb_log.h"
+#include "common/sys/cb_service.h"
 #include "node/node.h"
-
-/* Each accepted connection costs a descriptor, and gRPC's listener does not survive running out. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-        r.rlim_cur = r.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &r) != 0) {
-            cb_log(CB_LOG_WARN, "node.descriptors", "limit=%llu", (unsigned long long)r.rlim_cur);
-        }
-    }
-}
 
 int main(int argc, char **argv)
 {
@@ -45,6 +33,7 @@ int main(int argc, char **argv)
     }
     /* Bodies come and go on one thread; arenas of the others would only keep memory. */
     (void)mallopt(M_ARENA_MAX, 2); /* a hint */
-    raise_descriptor_limit();
+    /* Each connection costs a descriptor, and gRPC's listener does not survive running out. */
+    (void)cb_service_raise_descriptor_limit(); /* what it could not raise stays as it was */
     node_run(&options);
 }
