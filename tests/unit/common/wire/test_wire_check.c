@@ -227,7 +227,7 @@ static void lists_are_bounded(void **state)
             (struct wire_read){.read = 1, .conn = 1, .kind = WIRE_READ_STATS};
     }
     assert_int_equal(recode_to_node(&m), WIRE_OK);
-    *wire_to_node_add_read(&m) = m.reads[0];
+    *wire_to_node_add_read(&m) = (struct wire_read){.read = 1, .conn = 1, .kind = WIRE_READ_STATS};
     assert_int_equal(recode_to_node(&m), WIRE_BAD_LENGTH);
     wire_to_node_fini(&m);
 }
