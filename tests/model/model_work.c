@@ -30,13 +30,17 @@ bool model_is_over(const struct model_session *s, uint64_t share)
            s->kept_bytes > CB_RESULT_BYTES_UNACKED_MAX / share;
 }
 
+enum { RESULTS_STEP = 1024 };
+
 void model_answer(struct model *m, struct model_conn *c, struct jsm_result r)
 {
     struct model_session *s = c->session;
     uint64_t kept = s->last_result - s->acked;
     r.number = ++s->last_result;
     r.conn = c->number;
-    s->results = cb_realloc(s->results, (kept + 1) * sizeof *s->results);
+    if (kept % RESULTS_STEP == 0) { /* by one each would copy all of them each time */
+        s->results = cb_realloc(s->results, (kept + RESULTS_STEP) * sizeof *s->results);
+    }
     s->results[kept] = r;
     s->kept_bytes += r.body.len;
     s->full = s->full || model_is_over(s, 1);
