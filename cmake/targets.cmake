@@ -30,7 +30,8 @@ function(cb_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${A_LINK} ${A_PRIVATE} PkgConfig::CMOCKA cb_warnings)
   add_test(NAME ${name} COMMAND ${name} ${A_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77)
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "${CB_TEST_ENVIRONMENT}")
 endfunction()
 
 # cb_fuzz(NAME SOURCES ... LINK ...): with CB_FUZZ a libFuzzer program in build/fuzz/fuzz.
