@@ -1,5 +1,6 @@
 /* Compares everything that can be read of a machine with the model.
- * Threads: one. Errors: the first difference is described in `why`. */
+ * Threads:   one.
+ * Errors:    the first difference is described in `why`. */
 #ifndef CB_TESTS_MODEL_LOCKSTEP_COMPARE_H
 #define CB_TESTS_MODEL_LOCKSTEP_COMPARE_H
 

@@ -1,8 +1,8 @@
 /* Random logs for the lock-step test: entries of plausible traffic, made while looking at the
  * model.
- *
- * Owns:     the entries; names and bodies are borrowed from tables that live as long as the
- * process. Threads:  one. */
+ * Owns:      the entries; names and bodies are borrowed from tables that live as long as the
+ *            process.
+ * Threads:   one. */
 #ifndef CB_TESTS_MODEL_LOCKSTEP_LOG_H
 #define CB_TESTS_MODEL_LOCKSTEP_LOG_H
 

@@ -5,8 +5,9 @@
  *     items: u8 kind, then the kind's fields (varints, and bytes with a varint length)
  *
  * The length counts the whole entry; a log may pad it with zero bytes to a multiple of 8. The same
- * content has one form only, so that equal entries have equal bytes. Owns:      the format's
- * constants and what a command of each op consists of. Does not:  know what a command means.
+ * content has one form only, so that equal entries have equal bytes.
+ * Owns:      the format's constants and what a command of each op consists of.
+ * Does not:  know what a command means.
  * Threads:   any. */
 #ifndef CB_NODE_ENTRY_ENTRY_H
 #define CB_NODE_ENTRY_ENTRY_H

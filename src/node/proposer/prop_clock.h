@@ -3,9 +3,10 @@
  *
  * A leader's clock runs from where it stood when it became leader: its own entries do not set it,
  * or their way through the log would be lost each time. Everybody else takes it anew from each
- * entry that is applied as it is committed, so that a slow or fast oscillator never adds up. A node
- * that has only replayed does not know how long it was away: the wall clock tells, forwards only.
- * (Its peers may: prop_clock_set is where their answer would go.) Threads: one. */
+ * entry that is applied as it is committed, so that a slow or fast oscillator never adds up. A
+ * node that has only replayed does not know how long it was away: the wall clock tells, forwards
+ * only. (Its peers may: prop_clock_set is where their answer would go.)
+ * Threads:   one. */
 #ifndef CB_NODE_PROPOSER_PROP_CLOCK_H
 #define CB_NODE_PROPOSER_PROP_CLOCK_H
 

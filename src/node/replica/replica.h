@@ -1,18 +1,17 @@
 /* One member of the Raft group: libraft behind a small, safe interface (design D4, D6, D7, D9,
  * D12).
  *
- * Entries are bytes; nothing here knows about jobs. Bytes that replica_propose takes come back from
- * `apply` on every member, in one order, once a majority has them on disk.
- *
- * Owns:     libraft's state, the guards around it, the entries on their way; not the raft_io that
- * is handed in (replica_uv.h makes the real one, a simulation its own). Does not: know the state
- * that the entries make: the owner keeps it and tells up to which index. Threads:  the loop's only;
- * callbacks come on it. No callback may call replica_propose or replica_transfer except `role` and
- * `turn`: the others come from inside of libraft. Errors:   an error of the disk ends the process
- * (D9); what the owner can answer is an enum. Stops:    by the end of the process alone.
- * replica_destroy frees what this layer allocated and leaves libraft's own memory to the end of the
- * process or to the simulation's arena: libraft's own shutdown path would race with what its
- * wrappers hold back. */
+ * Entries are bytes; nothing here knows about jobs. Bytes that replica_propose takes come back
+ * from `apply` on every member, in one order, once a majority has them on disk.
+ * Owns:      libraft's state, the guards around it, the entries on their way; not the raft_io that
+ *            is handed in (replica_uv.h makes the real one, a simulation its own).
+ * Does not:  know the state that the entries make: the owner keeps it and tells up to which index.
+ * Threads:   the loop's only; callbacks come on it. No callback may call replica_propose or
+ *            replica_transfer except `role` and `turn`: the others come from inside of libraft.
+ * Errors:    an error of the disk ends the process (D9); what the owner can answer is an enum.
+ * Stops:     by the end of the process alone. replica_destroy frees what this layer allocated and
+ *            leaves libraft's own memory to the end of the process or to the simulation's arena:
+ *            libraft's own shutdown path would race with what its wrappers hold back. */
 #ifndef CB_NODE_REPLICA_REPLICA_H
 #define CB_NODE_REPLICA_REPLICA_H
 
