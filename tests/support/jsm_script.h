@@ -1,6 +1,6 @@
 /* Small scripts for the job state machine, so that a test of a behaviour reads as the behaviour.
  *
- *   c1> put 10 0 60 body => INSERTED 1   one entry with this request; what it is answered (optional)
+ *   c1> put 10 0 60 body => INSERTED 1   one entry with this request; what it answers (optional)
  *   c1> reserve                          put: pri delay ttr body; release: id pri delay; ...
  *   c1> half-close                       also close, put-rejected
  *   c1< RESERVED 1 body                  the next answer of c1, `-` when there is none
