@@ -87,15 +87,6 @@ static int connect_to(const char *address)
     return fd;
 }
 
-bool ctl_accepts(const char *address)
-{
-    int fd = connect_to(address);
-    if (fd >= 0) {
-        (void)close(fd); /* nothing was sent */
-    }
-    return fd >= 0;
-}
-
 bool ctl_proxy_serves(const char *address, int timeout_ms)
 {
     static const char ask[] = "list-tube-used\r\n";

@@ -13,8 +13,6 @@
 bool ctl_port_is_free(uint16_t port);
 /* The first of `n` consecutive free ports of 127.0.0.1; 0 when none was found. */
 uint16_t ctl_free_ports(unsigned n);
-/* True when something accepts a connection at "HOST:PORT". */
-bool ctl_accepts(const char *address);
 /* True when the proxy there answers a read within `timeout_ms`: then a leader serves. */
 bool ctl_proxy_serves(const char *address, int timeout_ms);
 

@@ -1,7 +1,6 @@
 #include "ctl/ctl_status.h"
 
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "common/base/cb_mem.h"

@@ -131,7 +131,7 @@ class Player:
         while int(self.server.stats()["current-waiting"]) != count:
             if time.monotonic() > deadline:
                 raise Failure("current-waiting is not %d" % count)
-            time.sleep(0.002)
+            time.sleep(0.002)  # polls, up to its deadline
 
     def act(self, name, kind, rest):
         if kind == ">":
@@ -158,7 +158,7 @@ class Player:
         words = line.split()
         match = ACTION.match(line)
         if words[0] == "sleep":
-            time.sleep(float(words[1]))
+            time.sleep(float(words[1]))  # what the scenario asks for
         elif words[0] == "waiting":
             self.until_waiting(int(words[1]))
         elif match:

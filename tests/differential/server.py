@@ -29,7 +29,7 @@ def wait_for(address, seconds):
         except (OSError, Closed, Timeout):
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(0.02)  # polls, up to its deadline
 
 
 class Server:
@@ -52,7 +52,7 @@ class Server:
         while int(self.stats()["current-connections"]) > 1:
             if time.monotonic() > deadline:
                 raise RuntimeError("%s: closed connections stay" % self.kind)
-            time.sleep(0.001)
+            time.sleep(0.001)  # polls, up to its deadline
         for tube in yaml_list(self.control.ask(b"list-tubes")):
             name = tube.encode()
             self.control.ask(b"pause-tube " + name + b" 0")

@@ -237,7 +237,7 @@ class Tandem:
     def do_delay(self, number, name):
         data = b"put 5 1 1000 1\r\nd\r\n"
         self.command(name, lambda side: data, put=number)
-        time.sleep(1.3)
+        time.sleep(1.3)  # the delay of a second itself
         self.grants()
 
     def several(self, name, make_data):

@@ -157,8 +157,7 @@ bool jsm_session_result(const struct jsm_session *s, uint64_t number, struct jsm
  * order in which that happened first; borrowed until the next one. */
 const uint64_t *jsm_touched_sessions(const struct jsm *m, uint32_t *n);
 
-/* Results that are answers to nobody: a request whose number was not last + 1 has no effect; the
- * last jsm_apply saw this many. */
+/* How many requests of the last jsm_apply had no effect because their number was not last + 1. */
 uint64_t jsm_dropped_requests(const struct jsm *m);
 
 /* ------------------------------------------------------------------------------------------------

@@ -113,11 +113,6 @@ void engine_drain(struct engine *e)
     e->draining = true;
 }
 
-bool engine_is_draining(const struct engine *e)
-{
-    return e->draining;
-}
-
 void engine_stop(struct engine *e, uint64_t now_ns)
 {
     e->now_ns = now_ns;

@@ -108,7 +108,6 @@ void engine_stream_closed(
 
 /* Puts are answered DRAINING from now on. */
 void engine_drain(struct engine *e);
-bool engine_is_draining(const struct engine *e);
 /* Closes all clients and takes no more; done when engine_is_stopped. */
 void engine_stop(struct engine *e, uint64_t now_ns);
 bool engine_is_stopped(const struct engine *e);

@@ -195,7 +195,6 @@ void engine_send(struct engine *e);
 
 /* --- engine_link.c --- */
 void engine_link_init(struct engine *e);
-void engine_link_start(struct engine *e);
 void engine_link_tick(struct engine *e);
 uint64_t engine_link_wake_ns(const struct engine *e);
 /* Gives the stream up and tries another node. */
