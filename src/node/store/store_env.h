@@ -7,8 +7,8 @@
  *
  * Damage of the tree itself is met by LMDB: it reports it, or asserts, which ends the process with
  * a sentence; a flipped bit in a page's table of offsets can also end it by a signal (about 1 in
- * 500 flips), and then too nothing has been served. A load also looks up the ends of every leaf,
- * since damaged keys in the branches hide records from lookups only. Before a database is read its
+ * 500 flips), and then too nothing has been served. A load also looks up every key, since damaged
+ * keys in the branches hide records from lookups only. Before a database is read its
  * file is made long enough (without taking room on the disk) that no page number or length that
  * LMDB lets pass leads behind its end, where a mapped read is a SIGBUS. What no checksum can see:
  * when the newest of LMDB's two root pages is damaged, it takes the other, and the state is the

@@ -27,12 +27,10 @@ store_env_meta(struct store_env *e, struct store_meta *out, struct store_error *
 
 struct walk {
     struct store_env *e;
+    MDB_txn *txn;
     const struct store_scan *scan;
     uint64_t count;
     uint64_t sum;
-    MDB_cursor *probe;
-    uintptr_t page_size;
-    uintptr_t page;  /* where the last key lies */
     size_t last_len; /* 0: no key yet */
     uint8_t last[CB_STORE_KEY_MAX];
 };
@@ -48,31 +46,18 @@ static bool key_is_next(struct walk *w, struct cb_span key)
 }
 
 /* A walk goes from leaf to leaf and does not look at the keys in the branches; a lookup does, and
- * with a damaged one misses records that are there. If the first and the last key of a leaf are
- * found, so are those between: a branch that sends them apart sends one of the two to another leaf.
- */
-static enum store_result probe(struct walk *w, struct cb_span key, struct store_error *err)
+ * with a damaged one misses records that are there. It is every key that must be looked up, not the
+ * ends of the leaves alone: a damaged key in a branch can lead astray just the one key that it has
+ * come to equal. */
+static enum store_result look_up(struct walk *w, struct cb_span key, struct store_error *err)
 {
     MDB_val k = store_val(key);
     MDB_val v;
-    int rc = mdb_cursor_get(w->probe, &k, &v, MDB_SET);
+    int rc = mdb_get(w->txn, w->e->records, &k, &v);
     if (rc == MDB_NOTFOUND) {
         return store_env_corrupt(w->e, key, "can not be found by its key", err);
     }
     return store_env_result(w->e, rc, "read a record", err);
-}
-
-static enum store_result
-probe_ends_of_leaves(struct walk *w, struct cb_span key, struct store_error *err)
-{
-    uintptr_t page = (uintptr_t)key.ptr / w->page_size;
-    if (page == w->page) {
-        return STORE_OK;
-    }
-    w->page = page;
-    enum store_result result =
-        w->last_len > 0 ? probe(w, cb_span(w->last, w->last_len), err) : STORE_OK;
-    return result == STORE_OK ? probe(w, key, err) : result;
 }
 
 static enum store_result walk_record(struct walk *w, MDB_val k, MDB_val v, struct store_error *err)
@@ -83,7 +68,7 @@ static enum store_result walk_record(struct walk *w, MDB_val k, MDB_val v, struc
     if (key.len == 0 || key.len > CB_STORE_KEY_MAX) {
         return store_env_corrupt(w->e, CB_SPAN_NULL, "has an impossible length", err);
     }
-    enum store_result result = probe_ends_of_leaves(w, key, err);
+    enum store_result result = look_up(w, key, err);
     if (result != STORE_OK) {
         return result;
     }
@@ -108,7 +93,7 @@ static enum store_result walk_with(struct walk *w, MDB_cursor *cursor, struct st
         MDB_val v;
         int rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
         if (rc == MDB_NOTFOUND) {
-            return w->last_len > 0 ? probe(w, cb_span(w->last, w->last_len), err) : STORE_OK;
+            return STORE_OK;
         }
         enum store_result result = rc == 0 ? walk_record(w, k, v, err)
                                            : store_env_result(w->e, rc, "read the records", err);
@@ -118,23 +103,14 @@ static enum store_result walk_with(struct walk *w, MDB_cursor *cursor, struct st
     }
 }
 
-static enum store_result walk_all(struct walk *w, MDB_txn *txn, struct store_error *err)
+static enum store_result walk_all(struct walk *w, struct store_error *err)
 {
     MDB_cursor *cursor;
-    MDB_stat stat;
-    int rc = mdb_stat(txn, w->e->records, &stat);
-    rc = rc == 0 ? mdb_cursor_open(txn, w->e->records, &cursor) : rc;
+    int rc = mdb_cursor_open(w->txn, w->e->records, &cursor);
     if (rc != 0) {
-        return store_env_result(w->e, rc, "read the records", err);
-    }
-    w->page_size = stat.ms_psize;
-    rc = mdb_cursor_open(txn, w->e->records, &w->probe);
-    if (rc != 0) {
-        mdb_cursor_close(cursor);
         return store_env_result(w->e, rc, "read the records", err);
     }
     enum store_result result = walk_with(w, cursor, err);
-    mdb_cursor_close(w->probe);
     mdb_cursor_close(cursor);
     return result;
 }
@@ -152,8 +128,8 @@ static enum store_result scan_in(struct store_env *e,
     if (scan->on_meta != NULL && !scan->on_meta(scan->data, meta)) {
         return store_fail(err, STORE_STOPPED, "%s: reading was stopped", e->path);
     }
-    struct walk w = {.e = e, .scan = scan};
-    result = walk_all(&w, txn, err);
+    struct walk w = {.e = e, .txn = txn, .scan = scan};
+    result = walk_all(&w, err);
     if (result == STORE_OK && (w.count != meta->record_count || w.sum != meta->record_sum)) {
         return store_fail(err, STORE_CORRUPT,
                           "%s: %llu records where %llu were written, or not the same ones", e->path,

@@ -4,10 +4,11 @@
  *     identity  db   db.new   db.old    meaning
  *     -         -    any      -         a creation that did not get far: begin anew
  *     yes       -    whole    any       the last rename is missing: do it
- *     yes       -    not      yes       can not be without damage, but the old state is there: take
- * it yes       yes  whole    -         a swap was due: do it when db.new has the higher index yes
- * yes  not      -         an incoming state that did not arrive: drop it yes       yes  - yes
- * swapped: drop the old one
+ *     yes       -    not      yes       can not be without damage, but the old state is
+ *                                        there: take it
+ *     yes       yes  whole    -         a swap was due: do it when db.new has the higher index
+ *     yes       yes  not      -         an incoming state that did not arrive: drop it
+ *     yes       yes  -        yes       swapped: drop the old one
  *
  * Everything else is damage, and is refused: a missing database must never be replaced by an empty
  * one, since this node's votes and acknowledgements rest on it (design D12). */

@@ -172,7 +172,7 @@ ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap)
 uint64_t rig_seed(const char *test)
 {
     const char *given = getenv("SEED");
-    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 1;
     printf("%s: SEED=%" PRIu64 "\n", test, seed);
     return seed;
 }

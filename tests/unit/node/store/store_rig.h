@@ -56,7 +56,7 @@ struct rig_stream {
 bool rig_stream_write(void *data, struct cb_span bytes);
 ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap);
 
-/* From SEED= or the clock; printed. */
+/* From SEED=, else 1, so that a red build means the change; printed. */
 uint64_t rig_seed(const char *test);
 
 #endif

@@ -227,6 +227,43 @@ static void test_flipped_bits(void **state)
     rig_fini(&r);
 }
 
+/* The keys of LMDB's branch pages are made to resemble the keys of records: one that has come to
+ * equal a record's key hides that record alone (found by SEED=1795407703 of the test above). */
+static void test_flipped_branch_keys(void **state)
+{
+    (void)state;
+    enum { PAGE = 4096, IS_BRANCH = 1, FLAGS_AT = 10 };
+    static const uint8_t key[] = {'k', 'e', 'y', '0', '0', '0'};
+    struct rig r;
+    struct image img;
+    int counts[N_OUTCOMES] = {0};
+    make_image(&r, &img);
+    for (size_t page = 2 * PAGE; page + PAGE <= img.used; page += PAGE) {
+        uint64_t number;
+        memcpy(&number, &img.bytes[page], sizeof(number));
+        if (number != page / PAGE || img.bytes[page + FLAGS_AT] != IS_BRANCH) {
+            continue;
+        }
+        for (size_t at = page; at + sizeof(key) + 3 <= page + PAGE; at++) {
+            if (memcmp(&img.bytes[at], key, sizeof(key)) != 0) {
+                continue;
+            }
+            for (unsigned bit = 0; bit < 8; bit++) {
+                uint8_t *digit = &img.bytes[at + sizeof(key) + 1 + bit / 4];
+                *digit ^= (uint8_t)(1u << bit % 4);
+                write_image(&img, img.len);
+                counts[run_damaged(&r, &img)]++;
+                *digit ^= (uint8_t)(1u << bit % 4);
+            }
+        }
+    }
+    print_counts("branch keys", counts);
+    assert_int_equal(counts[WRONG] + counts[CRASHED], 0);
+    assert_true(counts[REFUSED] > 0);
+    image_fini(&img);
+    rig_fini(&r);
+}
+
 static void test_truncated_file(void **state)
 {
     (void)state;
@@ -258,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_flipped_branch_keys),
         cmocka_unit_test(test_truncated_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
