@@ -1,0 +1,102 @@
+/* One member of the cluster without its surroundings: the log brought to the job machine, the
+ * machine's records to the store, states to and from other members, and the proposer over all of
+ * it (design D2, D6, D7). Everything it touches is handed in, so that a simulation runs exactly
+ * this code; sockets, libuv, options and the bootstrap rule are its owner's (node.c).
+ *
+ * Owns:     the job machine, the proposer, the spans on their way to the store, dumps and installs.
+ * Does not: open or close the store, create the replica, or know an address that it was not told.
+ * Threads:  the loop's. The two parts of `work` are marked in core_env.
+ * Errors:   what must end the process goes to `die`, which does not return. */
+#ifndef CB_NODE_CORE_CORE_H
+#define CB_NODE_CORE_CORE_H
+
+#include "common/base/cb_limits.h"
+#include "common/sys/cb_clock.h"
+#include "node/proposer/proposer.h"
+#include "node/replica/replica.h"
+#include "node/store/store.h"
+
+struct core;
+
+/* Records changed since the last span are handed to the store when they are this old or this many:
+ * rarely, so that a job that lives shortly never reaches the disk and the log has it to itself; not
+ * so rarely that a drain is felt. */
+#define CORE_SPAN_NS (200 * CB_NS_PER_MS)
+#define CORE_SPAN_BYTES (4 * CB_MIB)
+
+enum core_timer {
+    CORE_TIMER_PROPOSER, /* CLOCK_BOOTTIME */
+    CORE_TIMER_SPAN,     /* CLOCK_MONOTONIC */
+    CORE_TIMER_INSTALL,  /* CLOCK_MONOTONIC */
+    CORE_TIMER_COUNT
+};
+
+struct core_env {
+    void *data;
+    const struct cb_clock *clock;
+    /* Call core_timer_fired when the timer's clock has reached `at_ns`; replaces the last one;
+     * JSM_NEVER: not at all. */
+    void (*set_timer)(void *data, enum core_timer which, uint64_t at_ns);
+    /* `run(arg)` on another thread, then `done(arg)` on the loop. */
+    void (*work)(void *data, void (*run)(void *arg), void (*done)(void *arg), void *arg);
+    /* As in proposer_env. */
+    void (*stream_send)(void *data, void *owner, const struct wire_to_proxy *message);
+    bool (*stream_can_send)(void *data, void *owner);
+    void (*stream_end)(void *data, void *owner, enum proposer_end why, const char *text);
+    void (*stream_set_reading)(void *data, void *owner, bool on);
+    void (*serving)(void *data, bool serving);
+    /* True while the owner wants nothing proposed, e.g. because it hands leadership over. */
+    bool (*must_wait)(void *data);
+    /* The gRPC address of a member, "" when there is no such id. */
+    const char *(*address_of)(void *data, uint64_t id);
+    /* Must not return. NULL: cb_die. */
+    void (*die)(void *data, const char *sentence);
+};
+
+struct core_config {
+    uint64_t self; /* node id */
+    uint64_t session_timeout_ns;
+    const char *data_dir; /* for sentences alone; lives as long as the core */
+};
+
+/* Loads the machine from the store, which the caller opened and closes after core_destroy; ends the
+ * process by `die` when what is stored is not sound. */
+struct core *
+core_create(const struct core_config *config, const struct core_env *env, struct store *store);
+/* Frees everything, as by kill -9: nothing is committed. For a simulation: a daemon ends with its
+ * process. No work may be under way. */
+void core_destroy(struct core *c);
+/* What is applied is committed; the caller then closes the store, which waits for it. */
+void core_commit_rest(struct core *c);
+
+/* The pairs that replica_config wants. */
+struct replica_mark core_stored_applied(const struct core *c);
+struct replica_mark core_stored_appended(const struct core *c);
+/* For replica_create. */
+void core_replica_events(struct core *c, struct replica_events *out);
+/* To be called with it before replica_start. `core_started` follows once that has succeeded. */
+void core_set_replica(struct core *c, struct replica *r);
+void core_started(struct core *c);
+
+/* What the end of each turn of the loop does. */
+void core_turn(struct core *c);
+/* Before the loop sleeps: lets a store that is behind slow the leader down. */
+void core_before_sleep(struct core *c);
+void core_timer_fired(struct core *c, enum core_timer which);
+/* On the loop, some time after the store's `notify`. */
+void core_store_notified(struct core *c);
+
+struct proposer *core_proposer(struct core *c);
+const struct jsm *core_machine(const struct core *c);
+/* As last told by the replica. */
+const struct replica_view *core_view(const struct core *c);
+/* Of the machine as it is, and what of it is durable. */
+const struct store_meta *core_applied(const struct core *c);
+const struct store_meta *core_durable(const struct core *c);
+
+/* For a simulation's checkers, NULL else: the machine has applied the entry `e`, or took another
+ * member's state over (`e` NULL). */
+typedef void (*core_watch_fn)(void *data, const struct replica_entry *e, const struct jsm *machine);
+void core_watch(struct core *c, core_watch_fn fn, void *data);
+
+#endif
