@@ -4,7 +4,9 @@
 #include "support/fake_raft_internal.h"
 
 #define LOAD_BATCH 4 /* entries that share an allocation when loaded, as raft_uv does */
-#define STALL_RETRY_MS 10
+#define STALL_RETRY_NS (10 * FAKE_NS_PER_MS)
+#define GET_NS FAKE_NS_PER_MS
+#define FORGOTTEN_MAX 3 /* entries */
 
 /* --- disk image --- */
 
@@ -105,6 +107,9 @@ static int io_load(struct raft_io *io,
                    size_t *n)
 {
     struct fake_disk *d = &fake_node_of(io)->disk;
+    if (fake_node_of(io)->faults.load_status != 0) {
+        return fake_node_of(io)->faults.load_status;
+    }
     *term = d->term;
     *vote = d->vote;
     *snapshot = d->snapshot_index == 0 ? NULL : disk_load_snapshot(d);
@@ -171,6 +176,7 @@ static int io_set_vote(struct raft_io *io, raft_id id)
 
 /* One write at a time, in order. */
 struct disk_op {
+    struct cb_list link;              /* in the node's `writing` */
     uint64_t seq;                     /* 0: not in order with the others */
     const struct raft_entry *entries; /* NULL: a cut or an installed snapshot */
     unsigned count;
@@ -183,50 +189,100 @@ struct disk_op {
     raft_io_snapshot_put_cb put_cb;
 };
 
-static void put_done(struct fake_node *n, struct disk_op *op)
+/* The op's effect on the disk. */
+static void op_persist(struct fake_node *n, const struct disk_op *op)
 {
-    disk_store_snapshot(&n->disk, op->snapshot, op->trailing);
-    n->puts++;
-    op->put_cb(op->put, 0);
+    struct fake_disk *d = &n->disk;
+    if (op->entries != NULL) {
+        for (unsigned i = 0; i < op->count; i++) {
+            disk_append(d, &op->entries[i]);
+        }
+    } else if (op->truncate != 0) {
+        raft_index last = d->first + d->count - 1;
+        CB_ASSERT(op->truncate >= d->first && op->truncate <= last + 1);
+        fake_disk_lose(d, (size_t)(last + 1 - op->truncate));
+    } else {
+        disk_store_snapshot(d, op->snapshot, op->trailing);
+    }
 }
 
-static void append_done(struct fake_node *n, struct disk_op *op)
+static void op_drop(void *arg)
 {
-    if (n->append_status == 0) {
-        for (unsigned i = 0; i < op->count; i++) {
-            disk_append(&n->disk, &op->entries[i]);
-        }
-    }
-    op->append_cb(op->append, n->append_status);
+    struct disk_op *op = arg;
+    cb_list_remove(&op->link);
+    cb_free(op);
 }
 
 static void disk_run(struct fake_node *n, void *arg)
 {
     struct disk_op *op = arg;
     if (n->disk_stalled || (op->seq != 0 && op->seq != n->disk_done + 1)) {
-        fake_schedule(n, n->world->now_ms + STALL_RETRY_MS, disk_run, cb_free, op);
+        fake_schedule(n, n->world->now_ns + STALL_RETRY_NS, disk_run, op_drop, op);
         return;
     }
-    n->disk_done += op->seq != 0;
-    if (op->entries != NULL) {
-        append_done(n, op);
-    } else if (op->truncate != 0) {
-        raft_index last = n->disk.first + n->disk.count - 1;
-        CB_ASSERT(op->truncate >= n->disk.first && op->truncate <= last + 1);
-        fake_disk_lose(&n->disk, (size_t)(last + 1 - op->truncate));
-    } else {
-        put_done(n, op);
+    struct disk_op done = *op;
+    op_drop(op);
+    n->disk_done += done.seq != 0;
+    if (done.entries == NULL || n->append_status == 0) {
+        op_persist(n, &done);
     }
-    cb_free(op);
+    if (done.entries != NULL) {
+        done.append_cb(done.append, n->append_status);
+    } else if (done.truncate == 0) {
+        n->puts++;
+        done.put_cb(done.put, 0);
+    }
 }
 
-static void disk_submit(struct fake_node *n, unsigned ms, struct disk_op op)
+/* The first few writes under way reach the disk, in their order; the next one may be torn, and a
+ * torn write is none: raft_uv drops it at the next start by its checksum. */
+void fake_disk_crash(struct fake_node *n)
 {
-    uint64_t from =
-        n->disk_busy_until_ms > n->world->now_ms ? n->disk_busy_until_ms : n->world->now_ms;
-    n->disk_busy_until_ms = from + ms;
+    bool is_kept = true;
+    fake_node_enter(n);
+    CB_LIST_FOREACH_SAFE(it, tmp, &n->writing)
+    {
+        struct disk_op *op = CB_CONTAINER(it, struct disk_op, link);
+        bool reaches = fake_chance(n->world, n->faults.crash_keeps);
+        if (op->seq == 0 ? reaches : is_kept && reaches) {
+            op_persist(n, op);
+        } else if (op->seq != 0) {
+            if (is_kept && op->entries != NULL && n->faults.torn != NULL) {
+                n->faults.torn(n->faults.torn_ctx);
+            }
+            is_kept = false;
+        }
+        cb_list_remove(&op->link); /* its event frees it */
+    }
+    fake_node_leave(n);
+    if (fake_chance(n->world, n->faults.crash_forgets)) {
+        size_t n_max = n->disk.count > 1 ? n->disk.count - 1 : 0;
+        size_t lost = (size_t)fake_between(n->world, 0, FORGOTTEN_MAX);
+        fake_disk_lose(&n->disk, lost < n_max ? lost : n_max);
+    }
+}
+
+static uint64_t write_ns(struct fake_node *n)
+{
+    const struct fake_disk_faults *f = &n->faults;
+    return f->max_ns == 0 ? n->disk_ms * FAKE_NS_PER_MS
+                          : fake_between(n->world, f->min_ns, f->max_ns);
+}
+
+static void op_schedule(struct fake_node *n, uint64_t at_ns, struct disk_op op)
+{
+    struct disk_op *copy = cb_memdup(&op, sizeof op);
+    cb_list_init(&copy->link);
+    cb_list_push_back(&n->writing, &copy->link);
+    fake_schedule(n, at_ns, disk_run, op_drop, copy);
+}
+
+static void disk_submit(struct fake_node *n, uint64_t ns, struct disk_op op)
+{
+    uint64_t now = n->world->now_ns;
+    n->disk_busy_until_ns = (n->disk_busy_until_ns > now ? n->disk_busy_until_ns : now) + ns;
     op.seq = ++n->disk_submitted;
-    fake_schedule(n, n->disk_busy_until_ms, disk_run, cb_free, cb_memdup(&op, sizeof op));
+    op_schedule(n, n->disk_busy_until_ns, op);
 }
 
 static int io_append(struct raft_io *io,
@@ -240,7 +296,7 @@ static int io_append(struct raft_io *io,
         CB_ASSERT(entries[i].buf.len % 8 == 0);
     }
     req->cb = cb;
-    disk_submit(node, node->disk_ms,
+    disk_submit(node, write_ns(node),
                 (struct disk_op){.entries = entries, .count = n, .append = req, .append_cb = cb});
     return 0;
 }
@@ -261,11 +317,11 @@ static int io_snapshot_put(struct raft_io *io,
     struct fake_node *n = fake_node_of(io);
     struct disk_op op = {.trailing = trailing, .snapshot = snapshot, .put = req, .put_cb = cb};
     req->cb = cb;
+    uint64_t ns = n->snapshot_ms * FAKE_NS_PER_MS;
     if (trailing == 0) {
-        disk_submit(n, n->snapshot_ms, op);
+        disk_submit(n, ns, op);
     } else {
-        fake_schedule(n, n->world->now_ms + n->snapshot_ms, disk_run, cb_free,
-                      cb_memdup(&op, sizeof op));
+        op_schedule(n, n->world->now_ns + ns, op);
     }
     return 0;
 }
@@ -287,7 +343,7 @@ io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_sn
 {
     struct fake_node *n = fake_node_of(io);
     struct get_op op = {.req = req, .cb = cb};
-    fake_schedule(n, n->world->now_ms + 1, get_run, cb_free, cb_memdup(&op, sizeof op));
+    fake_schedule(n, n->world->now_ns + GET_NS, get_run, cb_free, cb_memdup(&op, sizeof op));
     return 0;
 }
 

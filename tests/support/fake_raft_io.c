@@ -7,11 +7,12 @@
 
 struct event {
     struct cb_heap_node node;
-    uint64_t at_ms;
+    uint64_t at_ns;
     uint64_t seq;
-    struct fake_node *target;
-    uint64_t epoch; /* 0: of any process */
-    void (*run)(struct fake_node *n, void *arg);
+    struct fake_process *target;
+    uint64_t epoch;
+    void (*run)(void *arg); /* NULL: run_in_node */
+    void (*run_in_node)(struct fake_node *n, void *arg);
     void (*drop)(void *arg);
     void *arg;
 };
@@ -110,25 +111,42 @@ static bool event_less(const struct cb_heap_node *a, const struct cb_heap_node *
 {
     const struct event *x = CB_CONTAINER(a, struct event, node);
     const struct event *y = CB_CONTAINER(b, struct event, node);
-    return x->at_ms != y->at_ms ? x->at_ms < y->at_ms : x->seq < y->seq;
+    return x->at_ns != y->at_ns ? x->at_ns < y->at_ns : x->seq < y->seq;
+}
+
+static void schedule(struct fake_process *p, struct event e)
+{
+    struct event *copy = cb_memdup(&e, sizeof e);
+    cb_heap_node_init(&copy->node);
+    copy->seq = p->world->seq++;
+    copy->target = p;
+    copy->epoch = p->epoch;
+    cb_heap_insert(&p->world->events, &copy->node);
 }
 
 void fake_schedule(struct fake_node *n,
-                   uint64_t at_ms,
+                   uint64_t at_ns,
                    void (*run)(struct fake_node *, void *),
                    void (*drop)(void *),
                    void *arg)
 {
-    struct event *e = cb_calloc(1, sizeof *e);
-    cb_heap_node_init(&e->node);
-    e->at_ms = at_ms;
-    e->seq = n->world->seq++;
-    e->target = n;
-    e->epoch = n->epoch;
-    e->run = run;
-    e->drop = drop;
-    e->arg = arg;
-    cb_heap_insert(&n->world->events, &e->node);
+    schedule(&n->process,
+             (struct event){.at_ns = at_ns, .run_in_node = run, .drop = drop, .arg = arg});
+}
+
+void fake_at(
+    struct fake_process *p, uint64_t at_ns, void (*run)(void *), void (*drop)(void *), void *arg)
+{
+    schedule(p, (struct event){.at_ns = at_ns, .run = run, .drop = drop, .arg = arg});
+}
+
+static void run_event(const struct event *e)
+{
+    if (e->run != NULL) {
+        e->run(e->arg);
+    } else {
+        e->run_in_node(e->target->node, e->arg);
+    }
 }
 
 bool fake_world_step(struct fake_world *w)
@@ -137,29 +155,97 @@ bool fake_world_step(struct fake_world *w)
     if (top == NULL) {
         return false;
     }
-    struct event e = *CB_CONTAINER(top, struct event, node);
+    struct event *e = CB_CONTAINER(top, struct event, node);
+    struct fake_process *p = e->target;
+    bool is_gone = !p->up || p->epoch != e->epoch;
     cb_heap_remove(&w->events, top);
-    cb_free(CB_CONTAINER(top, struct event, node));
-    w->now_ms = e.at_ms > w->now_ms ? e.at_ms : w->now_ms;
-    if (!e.target->up || e.target->epoch != e.epoch) {
-        e.drop(e.arg);
+    if (!is_gone && p->paused_until_ns > e->at_ns) {
+        e->at_ns = p->paused_until_ns; /* with its old number: the order stays */
+        cb_heap_insert(&w->events, &e->node);
         return true;
     }
-    fake_node_enter(e.target);
-    e.run(e.target, e.arg);
-    fake_node_leave(e.target);
+    struct event now = *e;
+    cb_free(e);
+    w->now_ns = now.at_ns > w->now_ns ? now.at_ns : w->now_ns;
+    if (is_gone) {
+        now.drop(now.arg);
+    } else if (p->node != NULL) {
+        fake_node_enter(p->node);
+        run_event(&now);
+        fake_node_leave(p->node);
+    } else {
+        run_event(&now);
+    }
     return true;
+}
+
+uint64_t fake_world_next_ns(const struct fake_world *w)
+{
+    struct cb_heap_node *top = cb_heap_top(&w->events);
+    return top == NULL ? UINT64_MAX : CB_CONTAINER(top, struct event, node)->at_ns;
 }
 
 void fake_world_run(struct fake_world *w, uint64_t ms)
 {
-    uint64_t end = w->now_ms + ms;
-    struct cb_heap_node *top;
-    while ((top = cb_heap_top(&w->events)) != NULL &&
-           CB_CONTAINER(top, struct event, node)->at_ms <= end) {
+    uint64_t end = w->now_ns + ms * FAKE_NS_PER_MS;
+    while (fake_world_next_ns(w) <= end) {
         fake_world_step(w);
     }
-    w->now_ms = end;
+    w->now_ns = end;
+}
+
+void fake_world_unwind(struct fake_world *w)
+{
+    w->depth = 0;
+}
+
+bool fake_chance(struct fake_world *w, unsigned per_mille)
+{
+    return per_mille > 0 && cb_rng_chance(&w->rng, per_mille, 1000);
+}
+
+uint64_t fake_between(struct fake_world *w, uint64_t min, uint64_t max)
+{
+    return min + cb_rng_below(&w->rng, max - min + 1);
+}
+
+/* --- processes and their clocks --- */
+
+void fake_process_init(struct fake_process *p, struct fake_world *w)
+{
+    *p = (struct fake_process){.world = w};
+}
+
+void fake_process_start(struct fake_process *p)
+{
+    CB_ASSERT(!p->up);
+    p->up = true;
+    p->epoch++;
+    p->paused_until_ns = 0;
+}
+
+void fake_process_end(struct fake_process *p)
+{
+    p->up = false;
+}
+
+#define PPM INT64_C(1000000)
+
+uint64_t fake_local_ns(const struct fake_node *n)
+{
+    int64_t now = (int64_t)n->world->now_ns;
+    return n->clock_offset_ns + (uint64_t)(now + now / PPM * n->drift_ppm);
+}
+
+uint64_t fake_moment_of_ns(const struct fake_node *n, uint64_t local_ns)
+{
+    if (local_ns <= fake_local_ns(n)) {
+        return n->world->now_ns;
+    }
+    uint64_t left = local_ns - fake_local_ns(n);
+    uint64_t scaled = left > UINT64_C(1) << 42 ? left / (uint64_t)(PPM + n->drift_ppm) * PPM
+                                               : left * PPM / (uint64_t)(PPM + n->drift_ppm);
+    return n->world->now_ns + scaled + 1;
 }
 
 /* --- machines --- */
@@ -178,7 +264,7 @@ static void io_close(struct raft_io *io, raft_io_close_cb cb)
 
 static raft_time io_time(struct raft_io *io)
 {
-    return fake_node_of(io)->world->now_ms;
+    return fake_local_ns(fake_node_of(io)) / FAKE_NS_PER_MS;
 }
 
 static int io_random(struct raft_io *io, int min, int max)
@@ -191,9 +277,14 @@ static void nothing(void *arg)
     (void)arg;
 }
 
+static uint64_t next_tick_ns(const struct fake_node *n)
+{
+    return fake_moment_of_ns(n, fake_local_ns(n) + n->tick_ms * FAKE_NS_PER_MS);
+}
+
 static void tick_run(struct fake_node *n, void *arg)
 {
-    fake_schedule(n, n->world->now_ms + n->tick_ms, tick_run, nothing, arg);
+    fake_schedule(n, next_tick_ns(n), tick_run, nothing, arg);
     n->tick(&n->io);
 }
 
@@ -203,16 +294,14 @@ static int io_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, ra
     n->tick = tick;
     n->recv = recv;
     n->tick_ms = msecs;
-    fake_schedule(n, n->world->now_ms + msecs, tick_run, nothing, NULL);
+    fake_schedule(n, next_tick_ns(n), tick_run, nothing, NULL);
     return 0;
 }
 
 struct raft_io *fake_node_boot(struct fake_node *n)
 {
-    CB_ASSERT(!n->up);
-    n->up = true;
-    n->epoch++;
-    n->disk_busy_until_ms = 0;
+    fake_process_start(&n->process);
+    n->disk_busy_until_ns = 0;
     n->disk_submitted = 0;
     n->disk_done = 0;
     n->puts = 0;
@@ -235,11 +324,12 @@ struct raft_io *fake_node_boot(struct fake_node *n)
 void fake_node_crash(struct fake_node *n)
 {
     struct cb_list *l;
+    fake_disk_crash(n);
     while ((l = cb_list_first(&n->heap)) != NULL) {
         cb_list_remove(l);
         cb_free(CB_CONTAINER(l, struct block, link));
     }
-    n->up = false;
+    fake_process_end(&n->process);
 }
 
 struct fake_node *fake_node_add(struct fake_world *w, raft_id id)
@@ -248,11 +338,14 @@ struct fake_node *fake_node_add(struct fake_world *w, raft_id id)
     struct fake_node *n = cb_calloc(1, sizeof *n);
     n->world = w;
     n->id = id;
+    fake_process_init(&n->process, w);
+    n->process.node = n;
     n->disk.first = 1;
     n->disk_ms = 1;
     n->snapshot_ms = 3;
     snprintf(n->address, sizeof n->address, "%llu", id);
     cb_list_init(&n->heap);
+    cb_list_init(&n->writing);
     w->nodes[id] = n;
     return n;
 }
@@ -270,7 +363,17 @@ void fake_cut_off(struct fake_node *n, bool cut)
 
 uint64_t fake_now_ms(const struct fake_world *w)
 {
-    return w->now_ms;
+    return w->now_ns / FAKE_NS_PER_MS;
+}
+
+uint64_t fake_now_ns(const struct fake_world *w)
+{
+    return w->now_ns;
+}
+
+struct fake_net_faults *fake_world_net(struct fake_world *w)
+{
+    return &w->net;
 }
 
 void fake_world_on_send(struct fake_world *w, fake_send_hook hook, void *ctx)
@@ -301,7 +404,7 @@ void fake_world_destroy(struct fake_world *w)
 {
     for (size_t id = 1; id <= FAKE_NODES_MAX; id++) {
         struct fake_node *n = w->nodes[id];
-        if (n != NULL && n->up) {
+        if (n != NULL && n->process.up) {
             fake_node_crash(n);
         }
     }

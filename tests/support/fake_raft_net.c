@@ -5,7 +5,8 @@
 
 #include "support/fake_raft_internal.h"
 
-#define NETWORK_MS 1
+#define MIN_NS FAKE_NS_PER_MS
+#define MAX_NS (2 * FAKE_NS_PER_MS)
 
 /* --- struct raft_io: network --- */
 
@@ -112,14 +113,33 @@ void fake_deliver(struct fake_node *n, const struct raft_message *m)
 struct sent {
     struct raft_io_send *req;
     raft_io_send_cb cb;
+    int status;
 };
 
 static void sent_run(struct fake_node *n, void *arg)
 {
     (void)n;
     struct sent *s = arg;
-    s->cb(s->req, 0);
+    s->cb(s->req, s->status);
     cb_free(s);
+}
+
+static void send_copy(struct fake_node *n, struct fake_node *to, const struct raft_message *m)
+{
+    struct fake_world *w = n->world;
+    const struct fake_net_faults *f = &w->net;
+    struct packet *p = packet_make(m);
+    p->m.server_id = n->id;
+    memcpy(p->address, n->address, sizeof p->address);
+    uint64_t at = w->now_ns + (f->max_ns == 0 ? fake_between(w, MIN_NS, MAX_NS)
+                                              : fake_between(w, f->min_ns, f->max_ns));
+    if (fake_chance(w, f->late)) {
+        at += fake_between(w, 0, f->late_max_ns);
+    } else {
+        uint64_t *busy = &w->link_busy_ns[n->id][to->id];
+        at = *busy = at > *busy ? at : *busy; /* a link keeps its order */
+    }
+    fake_schedule(to, at, packet_run, packet_drop, p);
 }
 
 static int io_send(struct raft_io *io,
@@ -130,23 +150,24 @@ static int io_send(struct raft_io *io,
     struct fake_node *n = fake_node_of(io);
     struct fake_world *w = n->world;
     CB_ASSERT(m->server_id <= FAKE_NODES_MAX && m->server_address != NULL);
-    struct sent s = {.req = req, .cb = cb};
-    req->cb = cb;
-    fake_schedule(n, w->now_ms, sent_run, cb_free, cb_memdup(&s, sizeof s));
     if (w->on_send != NULL) {
         w->on_send(w->on_send_ctx, n->id, m);
     }
     struct fake_node *to = w->nodes[m->server_id];
-    if (to == NULL || !to->up || n->cut_to[m->server_id]) {
-        return 0;
+    bool is_lost =
+        to == NULL || !to->process.up || n->cut_to[m->server_id] || fake_chance(w, w->net.lost);
+    struct sent s = {.req = req, .cb = cb};
+    if (is_lost && fake_chance(w, w->net.told_lost)) {
+        s.status = RAFT_NOCONNECTION;
     }
-    struct packet *p = packet_make(m);
-    p->m.server_id = n->id;
-    memcpy(p->address, n->address, sizeof p->address);
-    uint64_t *busy = &w->link_busy_ms[n->id][to->id];
-    uint64_t at = w->now_ms + NETWORK_MS + cb_rng_below(&w->rng, 2);
-    *busy = at > *busy ? at : *busy; /* a link keeps its order */
-    fake_schedule(to, *busy, packet_run, packet_drop, p);
+    req->cb = cb;
+    fake_schedule(n, w->now_ns, sent_run, cb_free, cb_memdup(&s, sizeof s));
+    if (!is_lost) {
+        send_copy(n, to, m);
+        if (fake_chance(w, w->net.twice)) {
+            send_copy(n, to, m);
+        }
+    }
     return 0;
 }
 
