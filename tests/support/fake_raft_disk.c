@@ -16,6 +16,15 @@ raft_index fake_disk_last(const struct fake_disk *d)
     return d->snapshot_index > last ? d->snapshot_index : last;
 }
 
+bool fake_disk_has(const struct fake_disk *d, raft_index index, raft_term term)
+{
+    if (index <= d->snapshot_index) {
+        return true;
+    }
+    return index >= d->first && index < d->first + d->count &&
+           d->entries[index - d->first].term == term;
+}
+
 void fake_disk_lose(struct fake_disk *d, size_t count)
 {
     CB_ASSERT(count <= d->count);
@@ -170,7 +179,11 @@ static int io_set_term(struct raft_io *io, raft_term term)
 
 static int io_set_vote(struct raft_io *io, raft_id id)
 {
-    fake_node_of(io)->disk.vote = id;
+    struct fake_node *n = fake_node_of(io);
+    if (n->world->on_vote != NULL) {
+        n->world->on_vote(n->world->on_vote_ctx, n->id, n->disk.term, id);
+    }
+    n->disk.vote = id;
     return 0;
 }
 

@@ -20,6 +20,8 @@ struct fake_world {
     struct fake_net_faults net;
     fake_send_hook on_send;
     void *on_send_ctx;
+    fake_vote_hook on_vote;
+    void *on_vote_ctx;
 };
 
 static inline struct fake_node *fake_node_of(const struct raft_io *io)

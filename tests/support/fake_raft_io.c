@@ -142,10 +142,14 @@ void fake_at(
 
 static void run_event(const struct event *e)
 {
+    struct fake_process *p = e->target;
     if (e->run != NULL) {
         e->run(e->arg);
     } else {
-        e->run_in_node(e->target->node, e->arg);
+        e->run_in_node(p->node, e->arg);
+    }
+    if (p->after != NULL && p->up && p->epoch == e->epoch) {
+        p->after(p->after_ctx);
     }
 }
 
@@ -231,21 +235,21 @@ void fake_process_end(struct fake_process *p)
 
 #define PPM INT64_C(1000000)
 
-uint64_t fake_local_ns(const struct fake_node *n)
+uint64_t fake_local_ns(const struct fake_process *p)
 {
-    int64_t now = (int64_t)n->world->now_ns;
-    return n->clock_offset_ns + (uint64_t)(now + now / PPM * n->drift_ppm);
+    int64_t now = (int64_t)p->world->now_ns;
+    return p->clock_offset_ns + (uint64_t)(now + now / PPM * p->drift_ppm);
 }
 
-uint64_t fake_moment_of_ns(const struct fake_node *n, uint64_t local_ns)
+uint64_t fake_moment_of_ns(const struct fake_process *p, uint64_t local_ns)
 {
-    if (local_ns <= fake_local_ns(n)) {
-        return n->world->now_ns;
+    if (local_ns <= fake_local_ns(p)) {
+        return p->world->now_ns;
     }
-    uint64_t left = local_ns - fake_local_ns(n);
-    uint64_t scaled = left > UINT64_C(1) << 42 ? left / (uint64_t)(PPM + n->drift_ppm) * PPM
-                                               : left * PPM / (uint64_t)(PPM + n->drift_ppm);
-    return n->world->now_ns + scaled + 1;
+    uint64_t left = local_ns - fake_local_ns(p);
+    uint64_t scaled = left > UINT64_C(1) << 42 ? left / (uint64_t)(PPM + p->drift_ppm) * PPM
+                                               : left * PPM / (uint64_t)(PPM + p->drift_ppm);
+    return p->world->now_ns + scaled + 1;
 }
 
 /* --- machines --- */
@@ -264,7 +268,7 @@ static void io_close(struct raft_io *io, raft_io_close_cb cb)
 
 static raft_time io_time(struct raft_io *io)
 {
-    return fake_local_ns(fake_node_of(io)) / FAKE_NS_PER_MS;
+    return fake_local_ns(&fake_node_of(io)->process) / FAKE_NS_PER_MS;
 }
 
 static int io_random(struct raft_io *io, int min, int max)
@@ -279,7 +283,7 @@ static void nothing(void *arg)
 
 static uint64_t next_tick_ns(const struct fake_node *n)
 {
-    return fake_moment_of_ns(n, fake_local_ns(n) + n->tick_ms * FAKE_NS_PER_MS);
+    return fake_moment_of_ns(&n->process, fake_local_ns(&n->process) + n->tick_ms * FAKE_NS_PER_MS);
 }
 
 static void tick_run(struct fake_node *n, void *arg)
@@ -380,6 +384,12 @@ void fake_world_on_send(struct fake_world *w, fake_send_hook hook, void *ctx)
 {
     w->on_send = hook;
     w->on_send_ctx = ctx;
+}
+
+void fake_world_on_vote(struct fake_world *w, fake_vote_hook hook, void *ctx)
+{
+    w->on_vote = hook;
+    w->on_vote_ctx = ctx;
 }
 
 struct fake_world *fake_world_create(uint64_t seed)

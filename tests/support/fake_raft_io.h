@@ -29,6 +29,12 @@ struct fake_process {
     bool up;
     uint64_t epoch; /* rises with each start: what was under way for an older one is dropped */
     uint64_t paused_until_ns;
+    /* After each event; NULL: nothing. */
+    void (*after)(void *ctx);
+    void *after_ctx;
+    /* Its machine's clock. */
+    int64_t drift_ppm;
+    uint64_t clock_offset_ns;
 };
 
 struct fake_disk_faults {
@@ -88,8 +94,6 @@ struct fake_node {
     uint64_t disk_submitted; /* ordered writes */
     uint64_t disk_done;
     /* What a test sets. */
-    int64_t drift_ppm; /* of its clock */
-    uint64_t clock_offset_ns;
     struct fake_disk_faults faults;
     unsigned disk_ms;                /* how long a write takes */
     unsigned snapshot_ms;            /* how long storing a snapshot takes */
@@ -106,12 +110,15 @@ typedef void (*fake_send_hook)(void *ctx, raft_id from, const struct raft_messag
 struct fake_world *fake_world_create(uint64_t seed);
 void fake_world_destroy(struct fake_world *w);
 void fake_world_on_send(struct fake_world *w, fake_send_hook hook, void *ctx);
+/* Told of each vote before it is stored. */
+typedef void (*fake_vote_hook)(void *ctx, raft_id voter, raft_term term, raft_id candidate);
+void fake_world_on_vote(struct fake_world *w, fake_vote_hook hook, void *ctx);
 uint64_t fake_now_ms(const struct fake_world *w);
 uint64_t fake_now_ns(const struct fake_world *w);
 struct fake_net_faults *fake_world_net(struct fake_world *w);
-/* The node's own clock, which drifts, and the moment at which it will show `local_ns`. */
-uint64_t fake_local_ns(const struct fake_node *n);
-uint64_t fake_moment_of_ns(const struct fake_node *n, uint64_t local_ns);
+/* The machine's own clock, which drifts, and the moment at which it will show `local_ns`. */
+uint64_t fake_local_ns(const struct fake_process *p);
+uint64_t fake_moment_of_ns(const struct fake_process *p, uint64_t local_ns);
 
 /* ---- events ---- */
 
@@ -146,6 +153,8 @@ void fake_deliver(struct fake_node *n, const struct raft_message *m);
 void fake_cut_off(struct fake_node *n, bool cut);
 
 raft_index fake_disk_last(const struct fake_disk *d);
+/* The entry is on the disk, or within its snapshot. */
+bool fake_disk_has(const struct fake_disk *d, raft_index index, raft_term term);
 /* The disk forgets its last `count` entries. */
 void fake_disk_lose(struct fake_disk *d, size_t count);
 
