@@ -23,25 +23,12 @@ const char *node_grpc_of(const struct node *n, uint64_t id)
     return id >= 1 && id <= n->options->n_members ? n->options->members[id - 1].grpc : "";
 }
 
-void node_turn(struct node *n)
-{
-    node_log_settle_role(n);
-    if (n->replica != NULL) {
-        proposer_turn(n->proposer);
-    }
-    node_log_settle_role(n);
-    node_store_turn(n);
-}
-
 /* What timers have done is looked at before the loop sleeps. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct node *n = prepare->data;
-    node_turn(n);
-    if (n->replica != NULL) {
-        /* A follower whose store is behind slows its leader down by this (design D6). */
-        replica_hold_appends(n->replica, node_store_is_behind(n));
-    }
+    core_turn(n->core);
+    core_before_sleep(n->core);
 }
 
 /* ---- stop ---- */
@@ -49,8 +36,9 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_rpc_closed(void *ctx)
 {
     struct node *n = ctx;
-    node_store_close(n);
-    cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, n->spans.applied.index);
+    core_commit_rest(n->core);
+    store_close(n->store);
+    cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, core_applied(n->core)->index);
     /* The rest of the process is made to be killed (replica.h, "Stops"). */
     _exit(0);
 }
@@ -73,12 +61,12 @@ static void stop_serving(struct node *n)
 static void on_handover_poll(uv_timer_t *timer)
 {
     struct node *n = timer->data;
-    if (n->view.role != REPLICA_LEADER || --n->handover_polls == 0) {
+    if (core_view(n->core)->role != REPLICA_LEADER || --n->handover_polls == 0) {
         stop_serving(n);
         return;
     }
     if (replica_backlog(n->replica) == 0 && replica_transfer(n->replica, 0)) {
-        cb_log(CB_LOG_INFO, "node.hands-over", "term=%" PRIu64, n->view.term);
+        cb_log(CB_LOG_INFO, "node.hands-over", "term=%" PRIu64, core_view(n->core)->term);
     }
 }
 
@@ -96,7 +84,7 @@ static void on_signal(uv_signal_t *signal, int signum)
     }
     CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
     n->stop_timer.data = n;
-    if (n->options->n_members > 1 && n->view.role == REPLICA_LEADER) {
+    if (n->options->n_members > 1 && core_view(n->core)->role == REPLICA_LEADER) {
         n->handover_polls = HANDOVER_MS / HANDOVER_POLL_MS;
         CB_ASSERT(uv_timer_start(&n->stop_timer, on_handover_poll, 0, HANDOVER_POLL_MS) == 0);
     } else {
@@ -110,10 +98,9 @@ static void init_loop(struct node *n)
 {
     CB_ASSERT(uv_loop_init(&n->loop) == 0);
     CB_ASSERT(uv_prepare_init(&n->loop, &n->prepare) == 0);
-    CB_ASSERT(uv_timer_init(&n->loop, &n->timer) == 0);
     CB_ASSERT(uv_signal_init(&n->loop, &n->sigterm) == 0);
     CB_ASSERT(uv_signal_init(&n->loop, &n->sigint) == 0);
-    n->prepare.data = n->timer.data = n->sigterm.data = n->sigint.data = n;
+    n->prepare.data = n->sigterm.data = n->sigint.data = n;
 }
 
 static void take_ports(struct node *n)
@@ -134,19 +121,6 @@ static void take_ports(struct node *n)
     cb_buf_fini(&error);
 }
 
-static void make_proposer(struct node *n)
-{
-    const struct proposer_config config = {
-        .self = node_id(n),
-        .session_timeout_ns = n->options->session_timeout_ns,
-        .stamp_wall_ns = n->spans.durable.wall_ns,
-    };
-    struct proposer_env env;
-    node_log_env(n, &env);
-    n->proposer = proposer_create(&config, &env, n->machine);
-    service_set_proposer(n->service, n->proposer);
-}
-
 static void
 configure_replica(const struct node *n, struct replica_config *c, struct replica_member *members)
 {
@@ -162,9 +136,8 @@ configure_replica(const struct node *n, struct replica_config *c, struct replica
     c->self = n->options->self;
     c->election_ms = (unsigned)n->options->election_ms;
     c->heartbeat_ms = (unsigned)n->options->heartbeat_ms;
-    c->applied = (struct replica_mark){n->spans.durable.index, n->spans.durable.term};
-    c->appended =
-        (struct replica_mark){n->spans.durable.appended_index, n->spans.durable.appended_term};
+    c->applied = core_stored_applied(n->core);
+    c->appended = core_stored_appended(n->core);
 }
 
 void node_start_replica(struct node *n)
@@ -185,15 +158,16 @@ void node_start_replica(struct node *n)
     const struct replica_uv_config uv = {
         .dir = dir, .listen = a.kind == CB_ADDR_IPV4 ? n->options->listen_raft : NULL};
     struct replica_events events;
-    node_log_events(n, &events);
+    core_replica_events(n->core, &events);
     n->replica_uv = replica_uv_open(&n->loop, &uv, &config, &events);
     n->replica = replica_uv_replica(n->replica_uv);
+    core_set_replica(n->core, n->replica);
     uv_update_time(
         &n->loop); /* loading took a while, which must not count as one without a leader */
     if (replica_uv_start(n->replica_uv) != REPLICA_STARTED) {
         cb_die("%s", replica_message(n->replica));
     }
-    replica_durable(n->replica, n->spans.durable.index);
+    core_started(n->core);
 }
 
 /* What the two databases say together. */
@@ -217,14 +191,12 @@ _Noreturn void node_run(const struct node_options *options)
     struct node *n = cb_calloc(1, sizeof(*n));
     n->options = options;
     n->clock = cb_clock_system();
-    cb_list_init(&n->dumps);
-    entry_decoder_init(&n->decoder);
-    n->machine = jsm_create();
     init_loop(n);
+    node_core_init(n);
     take_ports(n);
     node_store_open(n);
     check_directory(n);
-    make_proposer(n);
+    node_core_create(n);
     CB_ASSERT(uv_signal_start(&n->sigterm, on_signal, SIGTERM) == 0);
     CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);

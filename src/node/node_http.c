@@ -11,10 +11,10 @@
 /* Healthy: it takes part, and knows who leads. */
 static void answer_health(const struct node *n, struct http_reply *reply)
 {
-    const char *why = n->replica == NULL        ? "waiting for the other members\n"
-                      : n->view.leader_id == 0  ? "no leader is known\n"
-                      : store_is_full(n->store) ? "the disk is full\n"
-                                                : NULL;
+    const char *why = n->replica == NULL                   ? "waiting for the other members\n"
+                      : core_view(n->core)->leader_id == 0 ? "no leader is known\n"
+                      : store_is_full(n->store)            ? "the disk is full\n"
+                                                           : NULL;
     reply->status = why == NULL ? 200 : 503;
     cb_buf_append_str(&reply->body, why == NULL ? "ok\n" : why);
 }

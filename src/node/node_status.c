@@ -8,7 +8,7 @@ static const char *role_name(const struct node *n)
     if (n->replica == NULL) {
         return "starting";
     }
-    switch (n->view.role) {
+    switch (core_view(n->core)->role) {
     case REPLICA_LEADER:
         return "leader";
     case REPLICA_CANDIDATE:
@@ -52,7 +52,8 @@ static void fill_replica(const struct node *n, struct wire_status *out)
 
 static void fill_counters(const struct node *n, struct wire_status *out)
 {
-    const struct proposer_counters *p = proposer_counters_get(n->proposer);
+    const struct jsm *machine = core_machine(n->core);
+    const struct proposer_counters *p = proposer_counters_get(core_proposer(n->core));
 #define X(name, what) count(out, "proposer_" #name, p->name);
     PROPOSER_COUNTERS(X)
 #undef X
@@ -60,9 +61,9 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "service_streams", s->streams);
     count(out, "service_malformed", s->malformed);
     count(out, "store_pending_bytes", store_pending_bytes(n->store));
-    count(out, "store_dirty_bytes", jsm_dirty_bytes(n->machine));
+    count(out, "store_dirty_bytes", jsm_dirty_bytes(machine));
     count(out, "store_full", store_is_full(n->store));
-    count(out, "log_digest", jsm_log_digest(n->machine));
+    count(out, "log_digest", jsm_log_digest(machine));
 }
 
 void node_status_fill(void *data, struct wire_status *out)
@@ -71,13 +72,13 @@ void node_status_fill(void *data, struct wire_status *out)
     out->name = cb_span_str(n->options->name);
     out->id = node_id(n);
     out->role = cb_span_str(role_name(n));
-    out->applied = jsm_index(n->machine);
-    out->durable = n->spans.durable.index;
+    out->applied = core_applied(n->core)->index;
+    out->durable = core_durable(n->core)->index;
     out->version = cb_span_str(CB_VERSION);
     out->protocol = WIRE_PROTOCOL_VERSION;
     out->entry_format = ENTRY_FORMAT;
     out->record_format = STORE_META_VERSION;
-    out->serving = proposer_is_serving(n->proposer);
+    out->serving = proposer_is_serving(core_proposer(n->core));
     fill_members(n, out);
     if (n->replica != NULL) {
         fill_replica(n, out);

@@ -13,7 +13,8 @@ import lintlib
 # Folder of src/ -> the folders whose headers it may include (its own always).
 BASE = ["common/base"]
 COMMON = ["common/base", "common/sys", "common/wire", "common/rpc"]
-NODE = ["node/jsm", "node/entry", "node/store", "node/replica", "node/proposer", "node/service", "node/http"]
+NODE = ["node/jsm", "node/entry", "node/store", "node/replica", "node/proposer", "node/core", "node/service",
+        "node/http"]
 PROXY = ["proxy/protocol", "proxy/engine", "proxy/server", "proxy/upstream"]
 MAY_SEE = {
     "common/base": [],
@@ -33,6 +34,9 @@ MAY_SEE = {
     "node/replica": BASE + ["common/sys"],
     "node/http": BASE + ["common/sys"],
     "node/service": COMMON + ["node/proposer", "node/jsm"],
+    # A member without sockets and libuv: a daemon and a simulation run the same one.
+    "node/core": BASE + ["common/sys", "common/wire", "node/jsm", "node/entry", "node/store", "node/replica",
+                         "node/proposer"],
     "proxy/server": BASE + ["common/sys", "proxy/protocol", "proxy/engine"],
     "proxy/upstream": COMMON,
     # Composition: the only places that know everything of their daemon.
@@ -158,6 +162,7 @@ BAD = [
     ("a clock in the machine", {"src/node/jsm/a.c": "#include <time.h>\n"}, "may not include <time.h>"),
     ("a library elsewhere", {"src/node/service/a.c": "# include <lmdb.h>\n"}, "belongs to node/store"),
     ("raft in the proposer", {"src/node/proposer/a.h": "#include <raft/uv.h>\n"}, "belongs to node/replica"),
+    ("libuv in the core", {"src/node/core/a.c": "#include <uv.h>\n"}, "not to node/core"),
     ("another header of store", {"src/node/proposer/a.c": '#include "node/store/store_key.h"\n'},
      "may not see node/store"),
     ("a new folder", {"src/node/new/a.c": "\n"}, "has no row"),

@@ -63,8 +63,9 @@ struct core_config {
  * process by `die` when what is stored is not sound. */
 struct core *
 core_create(const struct core_config *config, const struct core_env *env, struct store *store);
-/* Frees everything, as by kill -9: nothing is committed. For a simulation: a daemon ends with its
- * process. No work may be under way. */
+/* Frees everything, as by kill -9: nothing is committed, no function of the environment or the
+ * replica is called, and work under way must not run or be told as done any more. For a simulation:
+ * a daemon ends with its process. */
 void core_destroy(struct core *c);
 /* What is applied is committed; the caller then closes the store, which waits for it. */
 void core_commit_rest(struct core *c);

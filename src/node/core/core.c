@@ -1,0 +1,147 @@
+#include "node/core/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/cb_mem.h"
+#include "node/core/core_internal.h"
+
+void core_die(struct core *c, const char *fmt, ...)
+{
+    char sentence[CORE_SENTENCE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(sentence, sizeof(sentence), fmt, ap);
+    va_end(ap);
+    if (c->env.die != NULL) {
+        c->env.die(c->env.data, sentence);
+    }
+    cb_die("%s", sentence);
+}
+
+static void make_proposer(struct core *c)
+{
+    const struct proposer_config config = {
+        .self = c->config.self,
+        .session_timeout_ns = c->config.session_timeout_ns,
+        .stamp_wall_ns = c->spans.durable.wall_ns,
+    };
+    struct proposer_env env;
+    core_log_env(c, &env);
+    c->proposer = proposer_create(&config, &env, c->machine);
+}
+
+struct core *
+core_create(const struct core_config *config, const struct core_env *env, struct store *store)
+{
+    struct core *c = cb_calloc(1, sizeof(*c));
+    c->config = *config;
+    c->env = *env;
+    c->store = store;
+    cb_list_init(&c->dumps);
+    cb_list_init(&c->graves);
+    entry_decoder_init(&c->decoder);
+    c->machine = jsm_create();
+    core_span_load(c);
+    make_proposer(c);
+    return c;
+}
+
+void core_destroy(struct core *c)
+{
+    core_dump_drop_all(c);
+    core_install_drop_all(c);
+    proposer_destroy(c->proposer);
+    jsm_destroy(c->machine);
+    entry_decoder_fini(&c->decoder);
+    cb_free(c);
+}
+
+void core_set_replica(struct core *c, struct replica *r)
+{
+    c->replica = r;
+}
+
+void core_started(struct core *c)
+{
+    replica_durable(c->replica, c->spans.durable.index);
+}
+
+void core_turn(struct core *c)
+{
+    core_log_settle_role(c);
+    if (c->replica != NULL) {
+        proposer_turn(c->proposer);
+    }
+    core_log_settle_role(c);
+    core_span_turn(c);
+}
+
+void core_before_sleep(struct core *c)
+{
+    if (c->replica != NULL) {
+        /* A follower whose store is behind slows its leader down by this (design D6). */
+        replica_hold_appends(c->replica, core_span_is_behind(c));
+    }
+}
+
+void core_timer_fired(struct core *c, enum core_timer which)
+{
+    switch (which) {
+    case CORE_TIMER_PROPOSER:
+        core_turn(c);
+        return;
+    case CORE_TIMER_SPAN:
+        core_span_timer_fired(c);
+        return;
+    case CORE_TIMER_INSTALL:
+        core_install_retry(c);
+        return;
+    case CORE_TIMER_COUNT:
+        break;
+    }
+    CB_UNREACHABLE("kind of timer");
+}
+
+struct proposer *core_proposer(struct core *c)
+{
+    return c->proposer;
+}
+
+const struct jsm *core_machine(const struct core *c)
+{
+    return c->machine;
+}
+
+const struct replica_view *core_view(const struct core *c)
+{
+    return &c->view;
+}
+
+const struct store_meta *core_applied(const struct core *c)
+{
+    return &c->spans.applied;
+}
+
+const struct store_meta *core_durable(const struct core *c)
+{
+    return &c->spans.durable;
+}
+
+struct replica_mark core_stored_applied(const struct core *c)
+{
+    const struct store_meta *m = &c->spans.durable;
+    return (struct replica_mark){m->index, m->term};
+}
+
+struct replica_mark core_stored_appended(const struct core *c)
+{
+    const struct store_meta *m = &c->spans.durable;
+    return (struct replica_mark){m->appended_index, m->appended_term};
+}
+
+void core_watch(struct core *c, core_watch_fn fn, void *data)
+{
+    c->watch = fn;
+    c->watch_data = data;
+}

@@ -1,0 +1,86 @@
+/* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
+ * the machine and the proposer's to the log, core_span.c the machine's records to the store,
+ * core_dump.c and core_install.c states to and from other members. */
+#ifndef CB_NODE_CORE_CORE_INTERNAL_H
+#define CB_NODE_CORE_CORE_INTERNAL_H
+
+#include "common/base/cb_list.h"
+#include "node/core/core.h"
+#include "node/entry/entry_decoder.h"
+
+/* The longest sentence for the operator. */
+#define CORE_SENTENCE_MAX 1024
+
+struct core_spans {
+    struct store_meta applied;    /* of the machine as it is: index, term, stamp, wall */
+    struct store_meta committing; /* on its way */
+    struct store_meta durable;
+    bool is_committing;
+    bool lowers;       /* that commit carries the lowered pair */
+    bool must_lower;   /* the replica waits for it */
+    bool timer_is_set; /* CORE_TIMER_SPAN */
+    uint64_t wanted;   /* index that must become durable soon */
+    uint64_t last_ns;  /* CLOCK_MONOTONIC of the last commit */
+};
+
+struct core_install;
+
+struct core {
+    struct core_config config;
+    struct core_env env;
+    struct store *store;
+    struct jsm *machine;
+    struct proposer *proposer;
+    struct replica *replica; /* NULL until core_set_replica */
+    struct replica_view view;
+    bool in_append; /* the log may tell of a new role meanwhile: then it is looked at later */
+    bool role_is_pending;
+    struct entry_decoder decoder;
+    struct core_spans spans;
+    struct cb_list dumps;         /* struct dump: states asked for by other members */
+    struct core_install *install; /* the state of another member, on its way in */
+    struct cb_list graves;        /* struct grave: machines that are being destroyed */
+    core_watch_fn watch;
+    void *watch_data;
+};
+
+/* ---- core.c ---- */
+
+_Noreturn void core_die(struct core *c, const char *fmt, ...) CB_PRINTF(2, 3);
+
+/* ---- core_log.c ---- */
+
+void core_log_env(struct core *c, struct proposer_env *out);
+/* Tells the proposer of a role that came at a bad moment. */
+void core_log_settle_role(struct core *c);
+
+/* ---- core_span.c ---- */
+
+/* Loads the machine, or ends the process. */
+void core_span_load(struct core *c);
+void core_span_turn(struct core *c);
+void core_span_timer_fired(struct core *c);
+/* The machine has applied an entry; `live` as in proposer_applied. */
+void core_span_applied(struct core *c, uint64_t index, uint64_t term, bool live);
+bool core_span_is_behind(const struct core *c);
+/* Starts a span as soon as none is under way. */
+void core_span_want(struct core *c, uint64_t index);
+void core_span_lower(struct core *c);
+/* The store has another member's state now. */
+void core_span_swapped(struct core *c);
+
+/* ---- core_dump.c ---- */
+
+void core_dump_start(struct core *c, uint64_t at_least, struct replica_dump *request);
+/* Goes on with dumps whose index has become durable. */
+void core_dump_turn(struct core *c);
+void core_dump_drop_all(struct core *c);
+
+/* ---- core_install.c ---- */
+
+void core_install_start(struct core *c, struct replica_mark mark, struct cb_span bytes);
+void core_install_retry(struct core *c);
+void core_install_finish(struct core *c, struct replica_mark mark);
+void core_install_drop_all(struct core *c);
+
+#endif

@@ -1,0 +1,215 @@
+/* Between log and machine: what the replica tells, and what the proposer asks of it. */
+#include <inttypes.h>
+
+#include "common/sys/cb_log.h"
+#include "node/core/core_internal.h"
+
+static void on_apply(void *data, const struct replica_entry *e)
+{
+    struct core *c = data;
+    struct entry_header header;
+    struct jsm_entry entry;
+    enum entry_result result = entry_decode(&c->decoder, e->bytes, &header, &entry);
+    if (result != ENTRY_OK) {
+        core_die(c,
+                 "log entry %" PRIu64
+                 " cannot be read: it is %s; this node stops before it could differ "
+                 "from the others: upgrade it, or rebuild it under a new id",
+                 e->index, entry_strerror(result));
+    }
+    jsm_apply(c->machine, e->index, &entry);
+    core_span_applied(c, e->index, e->term, e->live);
+    if (c->watch != NULL) {
+        c->watch(c->watch_data, e, c->machine);
+    }
+    proposer_applied(c->proposer, &header, e->live);
+}
+
+static void tell_role(struct core *c)
+{
+    const struct replica_view *v = &c->view;
+    bool leading = v->role == REPLICA_LEADER;
+    const char *leader = leading ? "" : c->env.address_of(c->env.data, v->leader_id);
+    cb_log(CB_LOG_INFO, "raft.role", "role=%s term=%" PRIu64 " leader=%" PRIu64,
+           leading                        ? "leader"
+           : v->role == REPLICA_CANDIDATE ? "candidate"
+                                          : "follower",
+           v->term, v->leader_id);
+    proposer_role(c->proposer, leading, v->term, leader);
+}
+
+static void on_role(void *data, const struct replica_view *view)
+{
+    struct core *c = data;
+    c->view = *view;
+    if (c->in_append) {
+        c->role_is_pending = true;
+        return;
+    }
+    tell_role(c);
+}
+
+void core_log_settle_role(struct core *c)
+{
+    if (c->role_is_pending) {
+        c->role_is_pending = false;
+        tell_role(c);
+    }
+}
+
+static void on_turn(void *data)
+{
+    core_turn(data);
+}
+
+static void on_want_durable(void *data, uint64_t index)
+{
+    core_span_want(data, index);
+}
+
+static void on_lower_appended(void *data, struct replica_mark mark)
+{
+    (void)mark; /* replica_appended is that already */
+    core_span_lower(data);
+}
+
+static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *dump)
+{
+    core_dump_start(data, at_least, dump);
+}
+
+static void on_install_state(void *data, struct replica_mark mark, struct cb_span bytes)
+{
+    core_install_start(data, mark, bytes);
+}
+
+static void on_installed(void *data, struct replica_mark mark)
+{
+    core_install_finish(data, mark);
+}
+
+void core_replica_events(struct core *c, struct replica_events *out)
+{
+    *out = (struct replica_events){
+        .data = c,
+        .apply = on_apply,
+        .role = on_role,
+        .turn = on_turn,
+        .want_durable = on_want_durable,
+        .lower_appended = on_lower_appended,
+        .dump_state = on_dump_state,
+        .install_state = on_install_state,
+        .installed = on_installed,
+    };
+}
+
+static enum proposer_append append(void *data, struct cb_span entry)
+{
+    struct core *c = data;
+    c->in_append = true;
+    enum replica_propose_result r = replica_propose(c->replica, entry);
+    c->in_append = false;
+    switch (r) {
+    case REPLICA_PROPOSED:
+        return PROPOSER_APPENDED;
+    case REPLICA_NOT_LEADER:
+        return PROPOSER_NOT_LEADER;
+    case REPLICA_NO_SPACE:
+        return PROPOSER_NO_SPACE;
+    case REPLICA_BUSY:
+        return PROPOSER_BUSY;
+    }
+    CB_UNREACHABLE("result of a proposal");
+}
+
+static bool must_wait(void *data)
+{
+    const struct core *c = data;
+    return c->env.must_wait(c->env.data) || core_span_is_behind(c);
+}
+
+static void stream_send(void *data, void *owner, const struct wire_to_proxy *message)
+{
+    const struct core *c = data;
+    c->env.stream_send(c->env.data, owner, message);
+}
+
+static bool stream_can_send(void *data, void *owner)
+{
+    const struct core *c = data;
+    return c->env.stream_can_send(c->env.data, owner);
+}
+
+static void stream_end(void *data, void *owner, enum proposer_end why, const char *text)
+{
+    const struct core *c = data;
+    c->env.stream_end(c->env.data, owner, why, text);
+}
+
+static void stream_set_reading(void *data, void *owner, bool on)
+{
+    const struct core *c = data;
+    c->env.stream_set_reading(c->env.data, owner, on);
+}
+
+static void set_timer(void *data, uint64_t at_ns)
+{
+    const struct core *c = data;
+    c->env.set_timer(c->env.data, CORE_TIMER_PROPOSER, at_ns);
+}
+
+static void on_serving(void *data, bool serving)
+{
+    const struct core *c = data;
+    c->env.serving(c->env.data, serving);
+}
+
+static void on_log(void *data, enum proposer_log what, const char *text, uint64_t number)
+{
+    (void)data;
+    switch (what) {
+    case PROPOSER_LOG_SERVES:
+        cb_log(CB_LOG_INFO, "node.serves", "term=%" PRIu64, number);
+        return;
+    case PROPOSER_LOG_STEPS_DOWN:
+        cb_log(CB_LOG_INFO, "node.steps-down", "term=%" PRIu64 " leader=%s", number, text);
+        return;
+    case PROPOSER_LOG_NO_SPACE:
+        cb_log(CB_LOG_ERROR, "log.full",
+               "err=\"a majority has no room on disk; requests wait until there is\"");
+        return;
+    case PROPOSER_LOG_SPACE_AGAIN:
+        cb_log(CB_LOG_INFO, "log.accepts", "msg=\"the log takes entries again\"");
+        return;
+    case PROPOSER_LOG_SESSION_OPENED:
+        cb_log(CB_LOG_INFO, "session.opened", "session=%" PRIu64, number);
+        return;
+    case PROPOSER_LOG_SESSION_EXPIRED:
+        cb_log(CB_LOG_WARN, "session.expires", "session=%" PRIu64, number);
+        return;
+    case PROPOSER_LOG_CLOCK_FROM_WALL:
+        cb_log(CB_LOG_WARN, "clock.from-wall", "moved_s=%" PRIu64, number);
+        return;
+    case PROPOSER_LOG_STREAM_REFUSED:
+        cb_log(CB_LOG_INFO, "stream.ended", "why=\"%s\"", text);
+        return;
+    }
+    CB_UNREACHABLE("kind of log line");
+}
+
+void core_log_env(struct core *c, struct proposer_env *out)
+{
+    *out = (struct proposer_env){
+        .data = c,
+        .clock = c->env.clock,
+        .append = append,
+        .must_wait = must_wait,
+        .send = stream_send,
+        .can_send = stream_can_send,
+        .end = stream_end,
+        .set_reading = stream_set_reading,
+        .set_timer = set_timer,
+        .serving = on_serving,
+        .log = on_log,
+    };
+}
