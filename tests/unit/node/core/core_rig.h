@@ -1,0 +1,102 @@
+/* A core with everything around it moved by hand: clocks, timers, threads, the store's disk and a
+ * double of the replica that only notes what it is told. */
+#ifndef CB_TESTS_UNIT_NODE_CORE_CORE_RIG_H
+#define CB_TESTS_UNIT_NODE_CORE_CORE_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "node/core/core.h"
+#include "node/entry/entry_builder.h"
+#include "support/store_mem.h"
+
+#define RIG_WORKS_MAX 8
+#define RIG_SELF 2
+#define RIG_TERM 3
+
+/* The double: replica.h leaves the struct to who implements it. */
+struct replica {
+    struct replica_mark appended; /* what replica_appended says */
+    enum replica_propose_result propose_result;
+    void (*in_propose)(void *data); /* called by replica_propose when not NULL */
+    void *in_propose_data;
+    /* What it was told. */
+    uint64_t durable;
+    unsigned lowered;
+    bool holds_appends;
+    struct cb_buf proposed; /* the last one */
+    unsigned n_proposed;
+    unsigned dumps_made, dumps_failed;
+    const struct replica_dump *dump_request; /* the last answered */
+    uint64_t dump_index;
+    struct cb_buf dump; /* the state alone */
+    unsigned installs;
+    struct replica_mark install_applied;
+};
+
+struct rig_work {
+    void (*run)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct core_rig {
+    struct store_mem_disk *disk;
+    struct store *store;
+    struct store_ops store_ops;   /* the store's, some replaced below */
+    const struct store_ops *real; /* what they were */
+    bool no_room_for_dump;        /* store_load_dump gives STORE_FULL */
+    bool no_room_for_swap;
+    struct core *core; /* NULL: down */
+    struct replica replica;
+    struct replica_events events;
+    struct cb_clock clock;
+    uint64_t boot_ns, mono_ns, wall_ns;
+    uint64_t timers[CORE_TIMER_COUNT];
+    struct rig_work works[RIG_WORKS_MAX]; /* oldest first */
+    unsigned n_works;
+    bool must_wait;
+    bool is_serving;
+    unsigned addresses_asked;
+    int die_fd; /* where a sentence goes */
+    struct entry_builder builder;
+    uint64_t index; /* of the last entry */
+    uint64_t requests;
+};
+
+/* A core on an empty disk, with its replica started. */
+void core_rig_init(struct core_rig *r);
+void core_rig_fini(struct core_rig *r);
+/* Only the disk: nothing is open. */
+void core_rig_init_disk(struct core_rig *r);
+/* Opens the store, creates the core, starts the replica. */
+void core_rig_boot(struct core_rig *r);
+/* As by kill -9; works are forgotten. */
+void core_rig_crash(struct core_rig *r);
+
+/* Time goes by; timers that are reached fire, at their time. */
+void core_rig_advance(struct core_rig *r, uint64_t ns);
+/* What the store has queued becomes durable, and the core is told. Returns how many batches. */
+size_t core_rig_store(struct core_rig *r);
+/* A batch waits in the store. */
+bool core_rig_is_committing(const struct core_rig *r);
+/* The oldest work: both of its parts. */
+void core_rig_work(struct core_rig *r);
+
+/* The bytes of an entry of the present boot time; borrowed until the next one is made. */
+struct cb_span core_rig_entry(struct core_rig *r, const struct jsm_item *items, uint32_t n);
+/* The next index, as the replica would apply it. No turn follows. */
+void core_rig_apply(struct core_rig *r, struct cb_span entry, bool live);
+/* A session with one connection; then puts of `len` bytes. */
+void core_rig_open_session(struct core_rig *r);
+void core_rig_put(struct core_rig *r, size_t len);
+void core_rig_role(struct core_rig *r, enum replica_role role);
+
+/* `fn` in a child process, which must die with a sentence that holds `text`. */
+void core_rig_assert_dies(struct core_rig *r, void (*fn)(struct core_rig *r), const char *text);
+
+#endif
