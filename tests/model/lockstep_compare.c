@@ -6,26 +6,51 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* What is being compared: put into words only when it differs, since that is seldom. */
 struct diff {
     char *why;
-    char what[LOCKSTEP_WHY_MAX / 2]; /* what is being compared */
+    const char *what;
+    uint64_t which;
+    const char *part; /* NULL: the whole of it */
+    uint64_t which_part;
 };
 
-static void about(struct diff *d, const char *fmt, ...) CB_PRINTF(2, 3);
-
-static void about(struct diff *d, const char *fmt, ...)
+static void
+about_part(struct diff *d, const char *what, uint64_t which, const char *part, uint64_t which_part)
 {
+    d->what = what;
+    d->which = which;
+    d->part = part;
+    d->which_part = which_part;
+}
+
+static void about(struct diff *d, const char *what, uint64_t which)
+{
+    about_part(d, what, which, NULL, 0);
+}
+
+static void explain(struct diff *d, const char *fmt, ...) CB_PRINTF(2, 3);
+
+static void explain(struct diff *d, const char *fmt, ...)
+{
+    char what[LOCKSTEP_WHY_MAX / 4], how[LOCKSTEP_WHY_MAX / 2];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(d->what, sizeof d->what, fmt, ap);
+    (void)vsnprintf(how, sizeof how, fmt, ap);
     va_end(ap);
+    if (d->part == NULL) {
+        (void)snprintf(what, sizeof what, "%s %" PRIu64, d->what, d->which);
+    } else {
+        (void)snprintf(what, sizeof what, "%s %" PRIu64 ", %s %" PRIu64, d->what, d->which, d->part,
+                       d->which_part);
+    }
+    (void)snprintf(d->why, LOCKSTEP_WHY_MAX, "%s: %s", what, how);
 }
 
 static bool same(struct diff *d, const char *field, uint64_t model, uint64_t machine)
 {
     if (model != machine) {
-        (void)snprintf(d->why, LOCKSTEP_WHY_MAX, "%s: %s: model %" PRIu64 ", machine %" PRIu64,
-                       d->what, field, model, machine);
+        explain(d, "%s: model %" PRIu64 ", machine %" PRIu64, field, model, machine);
     }
     return model == machine;
 }
@@ -35,9 +60,8 @@ same_span(struct diff *d, const char *field, struct cb_span model, struct cb_spa
 {
     bool equal = cb_span_eq(model, machine);
     if (!equal) {
-        (void)snprintf(d->why, LOCKSTEP_WHY_MAX, "%s: %s: model '%.*s', machine '%.*s'", d->what,
-                       field, (int)(model.len % 100), (const char *)model.ptr,
-                       (int)(machine.len % 100), (const char *)machine.ptr);
+        explain(d, "%s: model '%.*s', machine '%.*s'", field, (int)(model.len % 100),
+                (const char *)model.ptr, (int)(machine.len % 100), (const char *)machine.ptr);
     }
     return equal;
 }
@@ -72,12 +96,12 @@ static bool same_stats(struct diff *d, const struct model *m, const struct jsm *
     model_read_stats(m, &va);
     jsm_read_stats(j, &vb);
     for (uint32_t i = 0; i < JSM_COUNTER_COUNT; i++) {
-        about(d, "stats, counter %u", i);
+        about(d, "stats, counter", i);
         if (!SAME(counters[i])) {
             return false;
         }
     }
-    about(d, "stats");
+    about(d, "stats", 0);
     return SAME(urgent) && SAME(ready) && SAME(reserved) && SAME(delayed) && SAME(buried) &&
            SAME(job_timeouts) && SAME(total_jobs) && SAME(tubes) && SAME(connections) &&
            SAME(producers) && SAME(workers) && SAME(waiting) && SAME(total_connections);
@@ -85,25 +109,24 @@ static bool same_stats(struct diff *d, const struct model *m, const struct jsm *
 
 static bool same_list(struct diff *d, const struct model *m, const struct jsm *j)
 {
-    about(d, "list of tubes");
+    about(d, "list of tubes", 0);
     if (!same(d, "count", m->n_tubes, jsm_read_tube_count(j))) {
         return false;
     }
     for (uint32_t i = 0; i < m->n_tubes; i++) {
         struct jsm_tube_view a, b;
         struct cb_span name = model_span(m->tubes[i]->name);
-        about(d, "list of tubes, place %u", i);
+        about(d, "tube at place", i);
         if (!same_span(d, "name", name, jsm_read_tube_name(j, i))) {
             return false;
         }
-        about(d, "tube %.*s", (int)name.len, (const char *)name.ptr);
         model_view_tube(m, m->tubes[i], &a);
         if (!same(d, "found", true, jsm_read_tube(j, name, &b)) || !same_tubes(d, &a, &b)) {
             return false;
         }
     }
     struct jsm_tube_view b;
-    about(d, "unknown tube");
+    about(d, "unknown tube", 0);
     return same(d, "found", false, jsm_read_tube(j, cb_span_str("nowhere"), &b));
 }
 
@@ -113,12 +136,12 @@ static bool same_all_jobs(struct diff *d, const struct model *m, const struct js
     uint64_t next = 0;
     for (uint32_t i = 0; i <= m->n_jobs; i++) {
         uint64_t id = i < m->n_jobs ? m->jobs[i]->id : m->last_id + 1;
-        about(d, "job %" PRIu64 " between the others", id - 1);
+        about(d, "no job", id - 1);
         if (id - 1 > next && !same(d, "found", false, jsm_read_job(j, id - 1, &b))) {
             return false;
         }
         next = id;
-        about(d, "job %" PRIu64, id);
+        about(d, "job", id);
         if (!same(d, "found", i < m->n_jobs, jsm_read_job(j, id, &b))) {
             return false;
         }
@@ -139,7 +162,7 @@ same_heads(struct diff *d, const struct model *m, const struct jsm *j, const str
     for (int i = 0; i < 3; i++) {
         struct jsm_job_view a, b;
         const struct model_job *head = model_head(m, c->used, states[i]);
-        about(d, "conn %" PRIu64 ", head of state %d", c->number, (int)states[i]);
+        about_part(d, "conn", c->number, "head of state", states[i]);
         if (!same(d, "found", head != NULL,
                   jsm_read_head(j, c->session->id, c->number, states[i], &b))) {
             return false;
@@ -159,7 +182,7 @@ same_conn(struct diff *d, const struct model *m, const struct jsm *j, const stru
 {
     uint64_t session = c->session->id;
     struct cb_span used;
-    about(d, "session %" PRIu64 ", conn %" PRIu64, session, c->number);
+    about_part(d, "session", session, "conn", c->number);
     if (!same(d, "found", true, jsm_read_used(j, session, c->number, &used)) ||
         !same_span(d, "used", model_span(c->used->name), used) ||
         !same(d, "watched", c->n_watched, jsm_read_watched_count(j, session, c->number))) {
@@ -182,7 +205,7 @@ static bool same_conns(struct diff *d, const struct model *m, const struct jsm *
         }
     }
     struct cb_span used;
-    about(d, "unknown conn");
+    about(d, "unknown conn", 1000000);
     return m->n_sessions == 0 ||
            same(d, "found", false, jsm_read_used(j, m->sessions[0]->id, 1000000, &used));
 }
@@ -191,15 +214,18 @@ static bool same_conns(struct diff *d, const struct model *m, const struct jsm *
 static bool same_kept(struct diff *d,
                       const struct model_session *s,
                       const struct jsm_session *js,
-                      bool all_results)
+                      enum lockstep_results depth)
 {
+    if (depth == LOCKSTEP_RESULTS_NONE) {
+        return true;
+    }
     for (uint64_t n = s->acked; n <= s->last_result + 1; n++) {
-        if (!all_results && n > s->acked + 2 && n + 300 < s->last_result) {
+        if (depth == LOCKSTEP_RESULTS_ENDS && n > s->acked + 2 && n + 300 < s->last_result) {
             n = s->last_result - 300;
         }
         struct jsm_result a, b;
         bool kept = model_result(s, n, &a);
-        about(d, "session %" PRIu64 ", result %" PRIu64, s->id, n);
+        about_part(d, "session", s->id, "result", n);
         if (!same(d, "kept", kept, jsm_session_result(js, n, &b)) ||
             (kept && !same_results(d, &a, &b))) {
             return false;
@@ -212,10 +238,10 @@ static bool same_session(struct diff *d,
                          const struct model_session *s,
                          const struct jsm *j,
                          const struct jsm_session *js,
-                         bool all_results)
+                         enum lockstep_results depth)
 {
     struct jsm_incarnation inc = jsm_session_incarnation(js);
-    about(d, "session %" PRIu64, s->id);
+    about(d, "session", s->id);
     return same(d, "id", s->id, jsm_session_id(js)) &&
            same(d, "get", true, jsm_session_get(j, s->id) == js) &&
            same(d, "find", true, jsm_session_find(j, model_span(s->name)) == js) &&
@@ -227,25 +253,38 @@ static bool same_session(struct diff *d,
            same(d, "last result", s->last_result, jsm_session_last_result(js)) &&
            same(d, "acked", s->acked, jsm_session_acked_result(js)) &&
            same(d, "suspended", s->suspended, jsm_session_is_suspended(js)) &&
-           same_kept(d, s, js, all_results);
+           same_kept(d, s, js, depth);
 }
 
-static bool
-same_sessions(struct diff *d, const struct model *m, const struct jsm *j, bool all_results)
+bool lockstep_same_sessions(const struct model *m,
+                            const struct jsm *j,
+                            enum lockstep_results depth,
+                            char why[LOCKSTEP_WHY_MAX])
 {
+    struct diff diff = {.why = why}, *d = &diff;
     const struct jsm_session *js = NULL;
     for (uint32_t i = 0; i < m->n_sessions; i++) {
         js = jsm_session_next(j, js);
-        about(d, "sessions, place %u", i);
+        about(d, "session at place", i);
         if (!same(d, "exists", true, js != NULL) ||
-            !same_session(d, m->sessions[i], j, js, all_results)) {
+            !same_session(d, m->sessions[i], j, js, depth)) {
             return false;
         }
     }
-    about(d, "sessions");
+    about(d, "sessions", m->n_sessions);
     return same(d, "end", true, jsm_session_next(j, js) == NULL) &&
            same(d, "unknown id", true, jsm_session_get(j, UINT64_MAX) == NULL) &&
            same(d, "unknown name", true, jsm_session_find(j, cb_span_str("none")) == NULL);
+}
+
+bool lockstep_same_result(uint64_t session,
+                          const struct jsm_result *model,
+                          const struct jsm_result *machine,
+                          char why[LOCKSTEP_WHY_MAX])
+{
+    struct diff d = {.why = why};
+    about_part(&d, "session", session, "result", model->number);
+    return same_results(&d, model, machine);
 }
 
 bool lockstep_same_step(const struct model *m,
@@ -256,7 +295,7 @@ bool lockstep_same_step(const struct model *m,
     struct diff diff = {.why = why}, *d = &diff;
     uint32_t n;
     const uint64_t *touched = jsm_touched_sessions(j, &n);
-    about(d, "step");
+    about(d, "step to index", index);
     if (!same(d, "index", index, jsm_index(j)) || !same(d, "stamp", m->now, jsm_stamp_ns(j)) ||
         !same(d, "next due", model_next_due_ns(m), jsm_next_due_ns(j)) ||
         !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||
@@ -273,10 +312,10 @@ bool lockstep_same_step(const struct model *m,
 
 bool lockstep_same_state(const struct model *m,
                          const struct jsm *j,
-                         bool all_results,
+                         enum lockstep_results depth,
                          char why[LOCKSTEP_WHY_MAX])
 {
     struct diff diff = {.why = why}, *d = &diff;
-    return same_sessions(d, m, j, all_results) && same_list(d, m, j) && same_all_jobs(d, m, j) &&
-           same_conns(d, m, j) && same_stats(d, m, j);
+    return lockstep_same_sessions(m, j, depth, why) && same_list(d, m, j) &&
+           same_all_jobs(d, m, j) && same_conns(d, m, j) && same_stats(d, m, j);
 }

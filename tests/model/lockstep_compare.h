@@ -15,10 +15,25 @@ bool lockstep_same_step(const struct model *m,
                         uint64_t index,
                         char why[LOCKSTEP_WHY_MAX]);
 
-/* The sessions with their results above `seen` results from the end, and every read. */
+/* Which kept results are looked at. */
+enum lockstep_results { LOCKSTEP_RESULTS_NONE, LOCKSTEP_RESULTS_ENDS, LOCKSTEP_RESULTS_ALL };
+
+/* The sessions, in order, with their numbers. */
+bool lockstep_same_sessions(const struct model *m,
+                            const struct jsm *j,
+                            enum lockstep_results depth,
+                            char why[LOCKSTEP_WHY_MAX]);
+
+/* The sessions, and every read. */
 bool lockstep_same_state(const struct model *m,
                          const struct jsm *j,
-                         bool all_results,
+                         enum lockstep_results depth,
                          char why[LOCKSTEP_WHY_MAX]);
+
+/* One result of a session. */
+bool lockstep_same_result(uint64_t session,
+                          const struct jsm_result *model,
+                          const struct jsm_result *machine,
+                          char why[LOCKSTEP_WHY_MAX]);
 
 #endif

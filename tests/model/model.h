@@ -88,6 +88,9 @@ struct model {
     uint64_t *touched;
     uint64_t counters[JSM_COUNTER_COUNT];
     uint64_t job_timeouts, total_jobs, total_connections;
+    /* NULL, or told of each result when it is made: later in the same entry its session may end. */
+    void (*on_answer)(void *data, uint64_t session, const struct jsm_result *r);
+    void *on_answer_data;
 };
 
 struct model *model_create(void);

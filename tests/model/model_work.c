@@ -45,6 +45,9 @@ void model_answer(struct model *m, struct model_conn *c, struct jsm_result r)
     s->kept_bytes += r.body.len;
     s->full = s->full || model_is_over(s, 1);
     model_touch(m, s->id);
+    if (m->on_answer != NULL) {
+        m->on_answer(m->on_answer_data, s->id, &r);
+    }
 }
 
 void model_answer_plain(struct model *m,

@@ -120,7 +120,7 @@ static bool reload_b(struct run *r)
            claim(r, jsm_log_digest(r->b) == jsm_log_digest(r->a), "loaded: another log digest") &&
            claim(r, jsm_state_digest(r->b) == jsm_state_digest(r->a),
                  "loaded: another state digest") &&
-           lockstep_same_state(r->model, r->b, true, r->why);
+           lockstep_same_state(r->model, r->b, LOCKSTEP_RESULTS_ALL, r->why);
 }
 
 static bool drain(struct run *r, uint64_t index)
@@ -146,8 +146,9 @@ static bool step(struct run *r, struct lockstep_entry *e)
     note_reached(r->model);
     return lockstep_same_step(r->model, r->a, e->index, r->why) &&
            lockstep_same_step(r->model, r->b, e->index, r->why) &&
-           lockstep_same_state(r->model, r->a, false, r->why) &&
-           (e->index % 8 != 0 || lockstep_same_state(r->model, r->b, false, r->why)) &&
+           lockstep_same_state(r->model, r->a, LOCKSTEP_RESULTS_ENDS, r->why) &&
+           (e->index % 8 != 0 ||
+            lockstep_same_state(r->model, r->b, LOCKSTEP_RESULTS_ENDS, r->why)) &&
            claim(r, jsm_log_digest(r->a) == jsm_log_digest(r->b), "the log digests differ") &&
            drain(r, e->index);
 }

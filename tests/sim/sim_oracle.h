@@ -5,7 +5,12 @@
  * Owns:     the model, and what was at each index.
  * Does not: schedule anything, or touch what it looks at.
  * Threads:  one.
- * Errors:   a violation goes to `fail`, which does not return. */
+ * Errors:   a violation goes to `fail`, which does not return:
+ *             P11  jobs made are not those deleted and those there, or not in the model's states
+ *             P13  results, dropped requests or sessions differ from the model's
+ *             P15  an index has two entries, an entry is left out or put in, replicas differ, or a
+ *                  machine is in anything else not what the log makes of it
+ *             P16  applied before it was durable on a majority */
 #ifndef CB_TESTS_SIM_SIM_ORACLE_H
 #define CB_TESTS_SIM_SIM_ORACLE_H
 
@@ -21,8 +26,8 @@ struct sim_oracle_env {
     /* On how many members of the group the entry (index, term) is durable now. */
     unsigned (*durable_on)(void *data, uint64_t index, uint64_t term);
     unsigned majority;
-    /* A request was answered, in the order of the log: the model's result. Of the first application
-     * alone; may be NULL. */
+    /* A request was answered, in the order of the log: the model's result, borrowed for the call. Of
+     * the first application alone; may be NULL. */
     void (*on_result)(void *data, uint64_t session, const struct jsm_result *result);
 };
 
@@ -31,7 +36,7 @@ struct sim_oracle_counters {
     uint64_t entries_again;     /* applied by another node, or after a restart */
     uint64_t results;           /* compared */
     uint64_t sessions_expired;  /* by EXPIRE items */
-    uint64_t expired_with_jobs; /* of them, those that held a reservation */
+    uint64_t expired_with_jobs; /* of them, those that held a reservation before the entry */
     uint64_t takeovers;         /* OPENs that ended an earlier session of the name */
     uint64_t resumes;           /* RESUME items */
     uint64_t suspended_due;    /* entries at whose stamp a suspended reservation was past its ttr */
@@ -54,9 +59,9 @@ void sim_oracle_applied(struct sim_oracle *o,
 /* The machine was loaded from the node's store at its start, or came from another node. */
 void sim_oracle_loaded(struct sim_oracle *o, uint64_t node, const struct jsm *machine);
 void sim_oracle_installed(struct sim_oracle *o, uint64_t node, const struct jsm *machine);
-/* At the end: nodes that are at the newest index equal the model in everything that can be read, and
- * a machine loaded from their drained records equals them (P15). */
-void sim_oracle_compare(struct sim_oracle *o, uint64_t node, struct jsm *machine);
+/* At any time: the machine is what it was at its index, and when that is the newest, it equals the
+ * model in everything that can be read. (That its records load to the same is seen at restarts.) */
+void sim_oracle_compare(struct sim_oracle *o, uint64_t node, const struct jsm *machine);
 
 /* The newest index applied anywhere, and the model there (a struct model of tests/model). */
 uint64_t sim_oracle_index(const struct sim_oracle *o);
