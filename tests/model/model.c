@@ -130,14 +130,18 @@ static struct event next_event(const struct model *m)
         struct model_job *j = m->jobs[i];
         if (j->state == JSM_JOB_DELAYED) {
             earlier(&e, j->deadline, DELAY_END, j->id, j);
-        } else if (j->state == JSM_JOB_RESERVED && !j->holder->session->suspended) {
+        }
+        if (j->state == JSM_JOB_RESERVED && !j->holder->session->suspended) {
             earlier(&e, j->deadline, TTR_END, j->id, j);
+        }
+        if (j->state == JSM_JOB_RESERVED && j->holder->waiting) {
+            struct model_conn *c = j->holder; /* what model_margin says, without a scan for each */
+            earlier(&e, j->deadline - CB_NS_PER_S, DEADLINE_NEAR, c->arrival, c);
         }
     }
     for (uint32_t i = 0; m->n_waiting > 0 && i < m->n_conns; i++) {
         struct model_conn *c = m->conns[i];
         if (c->waiting) {
-            earlier(&e, model_margin(m, c), DEADLINE_NEAR, c->arrival, c);
             earlier(&e, c->wait_end, WAIT_END, c->arrival, c);
         }
     }

@@ -1,6 +1,6 @@
-/* Watches the logs of all nodes of a simulated cluster and says what must never be: it applies every
- * entry to the reference model of tests/model when it is first applied anywhere, and holds every
- * node to that (P11, P13, P15, P16 of docs/GUARANTEES.md).
+/* Watches the logs of all nodes of a simulated cluster and says what must never be: it applies
+ * every entry to the reference model of tests/model when it is first applied anywhere, and holds
+ * every node to that (P11, P13, P15, P16 of docs/GUARANTEES.md).
  *
  * Owns:     the model, and what was at each index.
  * Does not: schedule anything, or touch what it looks at.
@@ -26,8 +26,8 @@ struct sim_oracle_env {
     /* On how many members of the group the entry (index, term) is durable now. */
     unsigned (*durable_on)(void *data, uint64_t index, uint64_t term);
     unsigned majority;
-    /* A request was answered, in the order of the log: the model's result, borrowed for the call. Of
-     * the first application alone; may be NULL. */
+    /* A request was answered, in the order of the log: the model's result, borrowed for the call.
+     * Of the first application alone; may be NULL. */
     void (*on_result)(void *data, uint64_t session, const struct jsm_result *result);
 };
 

@@ -1,4 +1,4 @@
-#include "oracle_fixture.h"
+#include "unit/sim/oracle_fixture.h"
 
 #include "common/base/cb_mem.h"
 

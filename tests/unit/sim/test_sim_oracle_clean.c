@@ -1,6 +1,6 @@
 /* Proves that the simulator's oracle is quiet about nodes that do what the log says, restarted,
  * behind and installed as they may be, on the random logs of the lock-step test. */
-#include "oracle_fixture.h"
+#include "unit/sim/oracle_fixture.h"
 
 #include "model/lockstep_log.h"
 #include "support/seed.h"
