@@ -20,8 +20,10 @@
 
 enum hist_op {
     HIST_CONNECT = 1, /* completes at once; the connection uses and watches "default" */
-    HIST_CLOSE,       /* `invoke`: when the client closed it, or saw it closed. The last record of a
-                         connection. The server may see it at any time afterwards. */
+    HIST_CLOSE,       /* `invoke`: when the client closed it or, by_server, saw it closed. A quit or
+                         a half-close counts as the client's close from when it was sent, although
+                         answers may still come. The last record of a connection. The server may
+                         see it at any time afterwards. */
     HIST_PUT,
     HIST_USE,
     HIST_WATCH,
@@ -61,6 +63,18 @@ enum hist_result {
     HIST_RESULT_END
 };
 
+/* What stats-job says. */
+enum hist_state {
+    HIST_STATE_NONE = 0, /* not known */
+    HIST_READY,
+    HIST_RESERVED,
+    HIST_DELAYED,
+    HIST_BURIED,
+    HIST_STATE_END
+};
+
+#define HIST_TUBE_DEFAULT 1 /* the number of "default" in every history */
+
 struct hist_record {
     uint64_t invoke_ns;
     uint64_t complete_ns; /* HIST_NEVER */
@@ -80,6 +94,11 @@ struct hist_record {
     uint32_t bound;   /* kick */
     uint32_t count;   /* kick: answered */
     int64_t timeout;  /* reserve: seconds, -1: none */
+    /* stats, stats-tube answered OK: current-jobs-ready, -reserved, -delayed and -buried together */
+    uint64_t jobs;
+    bool has_jobs;         /* `jobs` was read */
+    bool by_server;        /* close: the client did nothing that makes a server close */
+    enum hist_state state; /* stats-job answered OK */
 };
 
 struct history;
@@ -90,11 +109,15 @@ void history_destroy(struct history *h);
 /* The number of a tube's name, from 1; the same for the same name. */
 uint32_t history_tube(struct history *h, const char *name);
 const char *history_tube_name(const struct history *h, uint32_t tube);
-/* The record's place. `complete_ns` is HIST_NEVER and `result` HIST_UNKNOWN until it is answered. */
+/* The record's place; the records of one connection are in the order of its commands. `complete_ns` is HIST_NEVER and `result` HIST_UNKNOWN until it is answered. */
 size_t history_invoke(struct history *h, const struct hist_record *r);
 /* To be completed by the caller; valid until the next history_invoke. */
 struct hist_record *history_at(struct history *h, size_t place);
 size_t history_count(const struct history *h);
+/* All of them, by place; valid until the next history_invoke. */
+const struct hist_record *history_records(const struct history *h);
+/* Tubes are numbered from 1 to this. */
+uint32_t history_tube_count(const struct history *h);
 
 /* A bijection of `n` to tokens, and text of 32 hex digits that bodies begin with. */
 void history_token(uint64_t n, uint64_t token[2]);

@@ -44,6 +44,11 @@ struct hist_check_options {
     uint64_t closes_allowed; /* P14: connections that a fault may have closed; UINT64_MAX: any */
     uint64_t stall_max_ns;   /* P14: the longest time to an answer that needs no waiting; 0: any */
     uint64_t late_max_ns;    /* P12: how late a delayed job may be ready; 0: any */
+    /* The two below make the checkers see more; 0 is always safe. */
+    uint64_t close_notice_ns; /* a connection that the server closed was open this long before its
+                                 client saw that, or longer ago; 0: not known */
+    uint64_t forgotten_ns; /* so long after its close a connection holds nothing, waits for nothing,
+                              and no command of it takes effect any more; 0: not known */
 };
 
 struct hist_verdict {
@@ -58,5 +63,8 @@ bool history_check(const struct history *h,
                    const struct hist_check_options *options,
                    struct hist_verdict *out,
                    struct cb_buf *text);
+
+/* "P1 no loss" and the like. */
+const char *history_property_name(enum hist_property property);
 
 #endif
