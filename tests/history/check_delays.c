@@ -28,7 +28,7 @@ static bool may_be_woken(const struct check *c,
         }
     }
     const struct check_spans *kicks = &c->tubes[job->put->tube].kicks;
-    return check_spans_latest(kicks, seen->hi) >= set->lo;
+    return seen->hi >= set->lo && check_spans_meeting(kicks, set->lo, seen->hi) > 0;
 }
 
 static void judge(struct check *c,

@@ -260,14 +260,27 @@ static void collect_unresolved(struct check *c)
     }
 }
 
-/* A job whose put is not known belongs to one of those puts (P3). */
+/* Its body was read, so that its put is known, or known to be none. */
+static bool is_read(const struct check *c, const struct check_job *job)
+{
+    for (size_t i = 0; i < job->events_count; i++) {
+        const struct hist_record *r = &c->records[c->events[job->events_first + i].place];
+        if (check_reads_body(r->op) && r->result == HIST_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A job known by its id alone belongs to one of those puts (P3). */
 static void judge_unknown_jobs(struct check *c)
 {
     size_t unknown = 0;
     const struct hist_record *last = NULL;
     for (size_t i = 0; i < c->jobs_count; i++) {
         const struct check_job *job = &c->jobs[i];
-        if (job->put == NULL && job->is_seen) {
+        if (job->put == NULL && job->is_seen && !is_read(c, job)) {
+            check_judged(c, HIST_P3);
             unknown++;
             last = &c->records[c->events[job->events_first].place];
         }

@@ -15,7 +15,7 @@ static void count_for_kick(struct check *c, const struct check_certain *s, struc
 {
     const struct check_spans *kicks = &c->tubes[c->jobs[s->job].put->tube].kicks;
     size_t i = check_spans_begun(kicks, s->set.hi, true);
-    if (i == kicks->count || (i > 0 && kicks->latest[i - 1] >= s->set.lo)) {
+    if (i == kicks->count || check_spans_meeting(kicks, s->set.lo, s->set.hi) > 0) {
         return;
     }
     const struct check_span *kick = &kicks->all[i];

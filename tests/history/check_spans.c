@@ -8,7 +8,6 @@ void check_spans_fini(struct check_spans *s)
 {
     cb_free(s->all);
     cb_free(s->ends);
-    cb_free(s->latest);
 }
 
 void check_spans_add(struct check_spans *s, uint64_t lo, uint64_t hi, size_t place)
@@ -44,11 +43,7 @@ void check_spans_seal(struct check_spans *s)
     }
     qsort(s->all, s->count, sizeof(*s->all), compare_lo);
     s->ends = cb_malloc(s->count * sizeof(*s->ends));
-    s->latest = cb_malloc(s->count * sizeof(*s->latest));
-    uint64_t latest = 0;
     for (size_t i = 0; i < s->count; i++) {
-        latest = s->all[i].hi > latest ? s->all[i].hi : latest;
-        s->latest[i] = latest;
         s->ends[i] = s->all[i].hi;
     }
     qsort(s->ends, s->count, sizeof(*s->ends), compare_u64);
@@ -87,10 +82,4 @@ size_t check_spans_ended(const struct check_spans *s, uint64_t t, bool or_at)
 size_t check_spans_meeting(const struct check_spans *s, uint64_t lo, uint64_t hi)
 {
     return check_spans_begun(s, hi, true) - check_spans_ended(s, lo, false);
-}
-
-uint64_t check_spans_latest(const struct check_spans *s, uint64_t t)
-{
-    size_t n = check_spans_begun(s, t, true);
-    return n == 0 ? 0 : s->latest[n - 1];
 }

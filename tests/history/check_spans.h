@@ -18,7 +18,6 @@ struct check_span {
 struct check_spans {
     struct check_span *all; /* sealed: by lo */
     uint64_t *ends;         /* sealed: every hi, sorted */
-    uint64_t *latest;       /* sealed: the largest hi of all[0] to all[i] */
     size_t count;
     size_t cap;
 };
@@ -33,7 +32,5 @@ size_t check_spans_begun(const struct check_spans *s, uint64_t t, bool or_at);
 size_t check_spans_ended(const struct check_spans *s, uint64_t t, bool or_at);
 /* How many have a moment in common with [lo, hi]. */
 size_t check_spans_meeting(const struct check_spans *s, uint64_t lo, uint64_t hi);
-/* The largest hi of those that begin at or before `t`; 0: none does. */
-uint64_t check_spans_latest(const struct check_spans *s, uint64_t t);
 
 #endif

@@ -101,7 +101,7 @@ static void certain_push(struct check *c, struct check_job *job, struct check_ce
 /* A kick of the tube may have taken it. */
 static uint64_t kick_after(const struct check_spans *kicks, const struct check_window *w)
 {
-    if (check_spans_latest(kicks, w->hi) >= w->lo) {
+    if (check_spans_meeting(kicks, w->lo, w->hi) > 0) {
         return 0;
     }
     size_t begun = check_spans_begun(kicks, w->hi, true);

@@ -23,7 +23,7 @@ static const char usage[] =
     "  --close-notice=MS    how soon a client sees that the server closed (not known)\n"
     "  --forgotten=MS       how long after its close a connection may have effects (for ever)\n";
 
-enum option {
+enum option_value {
     OPTION_DRAINED = 256,
     OPTION_CLOCK_ERROR,
     OPTION_CLOSES_ALLOWED,
