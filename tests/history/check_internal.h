@@ -154,7 +154,7 @@ void check_jobs(struct check *c);    /* P2, P3, P8; who put what, events by job 
 void check_life(struct check *c);    /* P1, P4 */
 void check_holds(struct check *c);   /* P5, P6, P7; narrows the windows of reserves */
 void check_tubes(struct check *c);   /* what is known of each tube */
-void check_states(struct check *c);  /* what is certain of each job's state */
+void check_states(struct check *c);  /* what is certain of each job's state; P10 */
 void check_by_id(struct check *c);   /* P7, P10, P12: answers about one job */
 void check_order(struct check *c);   /* P9, and P12 when it is late */
 void check_kicks(struct check *c);   /* P10 */

@@ -173,6 +173,7 @@ static size_t leaf_of(const struct order *o, uint32_t tube, uint32_t pri, uint64
 static void fail(struct order *o, const struct query *q, const struct check_certain *better)
 {
     const struct check_job *got = q->r->result == HIST_OK ? check_job_find(o->c, q->r->id) : NULL;
+    o->c->out->judged[HIST_P12] += better->is_promoted ? 1 : 0;
     check_fail(o->c, better->is_promoted ? HIST_P12 : HIST_P9,
                CHECK_ABOUT(better->by, got == NULL ? NULL : got->put, q->r),
                "job %" PRIu64 " was ready%s, and %s", o->c->jobs[better->job].id,

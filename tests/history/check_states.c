@@ -1,5 +1,7 @@
 /* When a job is certainly ready, buried or delayed: from a command that answered that it made it so,
  * to the begin of the window of the next that may have changed it. */
+#include <inttypes.h>
+
 #include "common/base/cb_mem.h"
 #include "history/check_internal.h"
 
@@ -67,21 +69,24 @@ static size_t changes_begun(const struct check *c, const struct changes *ch, uin
     return low;
 }
 
-/* Where the state that `ch->all[i]` made may first change; 0: perhaps before its window ends. */
-static uint64_t change_after(const struct check *c, const struct changes *ch, size_t i)
+#define CHANGED_SOON SIZE_MAX
+
+/* The first that may change the state that `ch->all[i]` made; CHANGED_SOON: perhaps one whose window
+ * begins before its own ends. */
+static size_t change_after(const struct check *c, const struct changes *ch, size_t i)
 {
     const struct check_at *at = check_beside(c, ch->all[i]);
     size_t begun = changes_begun(c, ch, at->w.hi);
     const struct latest *l = &ch->latest[begun - 1];
     if ((l->hi_conn == at->conn ? l->other : l->hi) >= at->w.lo) {
-        return 0; /* another connection's may have come after it */
+        return CHANGED_SOON; /* another connection's may have come after it */
     }
     for (size_t j = i + 1; j < begun; j++) {
         if (check_beside(c, ch->all[j])->conn == at->conn) {
-            return 0; /* the same connection's next does so */
+            return CHANGED_SOON; /* the same connection's next does so */
         }
     }
-    return begun == ch->count ? HIST_NEVER : check_beside(c, ch->all[begun])->w.lo;
+    return begun;
 }
 
 static void certain_push(struct check *c, struct check_job *job, struct check_certain s)
@@ -138,6 +143,14 @@ static void add_delayed(struct check *c, struct check_job *job, struct check_cer
     }
 }
 
+static enum hist_state state_after(const struct hist_record *by)
+{
+    if (by->op == HIST_BURY || by->result == HIST_INSERTED_BURIED) {
+        return HIST_BURIED;
+    }
+    return by->op != HIST_KICK_JOB && by->delay_s != 0 ? HIST_DELAYED : HIST_READY;
+}
+
 static void add_state(struct check *c,
                       struct check_job *job,
                       const struct hist_record *by,
@@ -145,21 +158,60 @@ static void add_state(struct check *c,
                       uint64_t to)
 {
     struct check_certain s = {
-        .from = w->hi, .to = to, .state = HIST_READY, .pri = by->pri, .set = *w, .by = by};
+        .from = w->hi, .to = to, .state = state_after(by), .pri = by->pri, .set = *w, .by = by};
+    if (s.state == HIST_BURIED) {
+        add_aside(c, job, s, to);
+    } else if (s.state == HIST_DELAYED) {
+        add_delayed(c, job, s, to);
+    } else {
+        if (by->op == HIST_KICK_JOB) {
+            uint32_t low;
+            check_pri_range(c, job, w, &low, &s.pri);
+        }
+        certain_push(c, job, s);
+    }
+}
+
+/* The first change of a certain state, when no other can have come before it, must be one that the
+ * state allows: P10. */
+static void judge_change(struct check *c,
+                         const struct check_job *job,
+                         const struct hist_record *by,
+                         const struct check_window *w,
+                         const struct changes *ch,
+                         size_t next)
+{
+    const struct hist_record *r = ch->all[next];
+    const struct check_window *changed = &check_beside(c, r)->w;
+    bool alone = next + 1 == ch->count || check_beside(c, ch->all[next + 1])->w.lo > changed->hi;
+    bool kicked_ready = state_after(by) == HIST_READY && r->op == HIST_KICK_JOB;
+    bool reserved_buried = state_after(by) == HIST_BURIED && r->op == HIST_RESERVE;
+    if (!alone || !check_did(r) || (!kicked_ready && !reserved_buried) ||
+        (reserved_buried && kick_after(&c->tubes[job->put->tube].kicks, w) <= changed->hi)) {
+        return;
+    }
+    check_judged(c, HIST_P10);
+    check_fail(c, HIST_P10, CHECK_ABOUT(by, r, NULL),
+               kicked_ready ? "job %" PRIu64 " was kicked, and was ready"
+                            : "job %" PRIu64 " was reserved, and was buried",
+               job->id);
+}
+
+/* `by` is certain, and so is that what may follow it comes after its window. */
+static void follow(struct check *c,
+                   struct check_job *job,
+                   const struct hist_record *by,
+                   const struct check_window *w,
+                   const struct changes *ch,
+                   size_t next)
+{
+    uint64_t to = next == ch->count ? HIST_NEVER : check_beside(c, ch->all[next])->w.lo;
     if (to <= w->hi) {
         return;
     }
-    if (by->op == HIST_BURY || by->result == HIST_INSERTED_BURIED) {
-        s.state = HIST_BURIED;
-        add_aside(c, job, s, to);
-    } else if (by->op == HIST_KICK_JOB) {
-        uint32_t low;
-        check_pri_range(c, job, w, &low, &s.pri);
-        certain_push(c, job, s);
-    } else if (by->delay_s != 0) {
-        add_delayed(c, job, s, to);
-    } else {
-        certain_push(c, job, s);
+    add_state(c, job, by, w, to);
+    if (next < ch->count) {
+        judge_change(c, job, by, w, ch, next);
     }
 }
 
@@ -269,13 +321,15 @@ static void find_states(struct check *c, struct check_job *job, struct changes *
     note_priorities(c, job);
     changes_collect(c, job, ch);
     if (check_did(job->put)) {
-        add_state(c, job, job->put, &job->put_w,
-                  ch->count == 0 ? HIST_NEVER : check_beside(c, ch->all[0])->w.lo);
+        follow(c, job, job->put, &job->put_w, ch, 0);
     }
     for (size_t i = 0; i < ch->count; i++) {
-        if (makes_state(ch->all[i])) {
-            const struct check_window *w = &check_beside(c, ch->all[i])->w;
-            add_state(c, job, ch->all[i], w, change_after(c, ch, i));
+        if (!makes_state(ch->all[i])) {
+            continue;
+        }
+        size_t next = change_after(c, ch, i);
+        if (next != CHANGED_SOON) {
+            follow(c, job, ch->all[i], &check_beside(c, ch->all[i])->w, ch, next);
         }
     }
 }
