@@ -145,7 +145,12 @@ static void wind_down(struct sim_client *c, uint64_t now_ns)
 {
     bool waits = c->n_reserves > 0;
     bool is_idle = c->n_sent == 0 && c->n_held == 0;
-    if (waits || is_idle) {
+    if (waits) {
+        sc_leave(c, cb_rng_chance(&c->rng, 1, 2) ? SIM_CLIENT_HALF_CLOSES : SIM_CLIENT_CLOSES,
+                 now_ns);
+        return;
+    }
+    if (is_idle) {
         sc_choose_leaving(c, now_ns);
         return;
     }

@@ -35,7 +35,8 @@ struct sim_client_profile {
     uint32_t delay_max_s;
     uint32_t delayed, with_timeout, reserve_job; /* of the puts, of the reserves */
     uint32_t priorities;                         /* how many different ones */
-    bool too_big; /* some of the nonsense are jobs over the server's limit of 65,535 bytes */
+    uint32_t guessed; /* of the ids it asks for: those that nobody has seen yet */
+    bool too_big;     /* some of the nonsense are jobs over the server's limit of 65,535 bytes */
 };
 
 /* Profiles by number, drawn per client; sim_client_profile_count of them: workers, producers, those

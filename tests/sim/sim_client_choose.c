@@ -21,6 +21,11 @@ static uint16_t pick_tube(struct sim_client *c)
     return (uint16_t)below(c, c->profile.tubes);
 }
 
+static uint64_t pick_id(struct sim_client *c)
+{
+    return sc_pick_id(c->shared, &c->rng, c->profile.guessed);
+}
+
 /* On both sides of what beanstalkd calls urgent, and the ends. */
 static uint32_t pick_pri(struct sim_client *c)
 {
@@ -117,7 +122,7 @@ static void choose_reserve(struct sim_client *c, uint64_t now_ns)
     if (c->n_held + c->n_reserves >= HELD_ENOUGH) {
         choose_finish(c, now_ns);
     } else if (per_mille(c, c->profile.reserve_job)) {
-        sc_send_id(c, SC_RESERVE_JOB, sc_pick_id(c->shared, &c->rng), now_ns);
+        sc_send_id(c, SC_RESERVE_JOB, pick_id(c), now_ns);
     } else if (per_mille(c, c->profile.with_timeout)) {
         uint32_t timeout_s = cb_rng_chance(&c->rng, 1, 2) ? 0 : pick_short(c, TIMEOUT_MAX_S);
         sc_send_reserve_timeout(c, timeout_s, now_ns);
@@ -144,7 +149,7 @@ static void choose_look(struct sim_client *c, uint64_t now_ns)
     };
     enum sc_kind kind = kinds[below(c, sizeof kinds / sizeof kinds[0])];
     if (kind == SC_PEEK || kind == SC_STATS_JOB) {
-        sc_send_id(c, kind, sc_pick_id(c->shared, &c->rng), now_ns);
+        sc_send_id(c, kind, pick_id(c), now_ns);
     } else if (kind == SC_STATS_TUBE) {
         sc_send_tube(c, kind, pick_tube(c), now_ns);
     } else {
@@ -155,7 +160,7 @@ static void choose_look(struct sim_client *c, uint64_t now_ns)
 /* A command on a job that is, most likely, not its own. */
 static void choose_foreign(struct sim_client *c, uint64_t now_ns)
 {
-    uint64_t id = sc_pick_id(c->shared, &c->rng);
+    uint64_t id = pick_id(c);
     switch (below(c, 6)) {
     case 0:
         sc_send_id(c, SC_TOUCH, id, now_ns);
@@ -179,7 +184,7 @@ static void choose_kick(struct sim_client *c, uint64_t now_ns)
         uint32_t bound = below(c, 16) == 0 ? HUGE_NUMBER : below(c, 6);
         sc_send_kick(c, bound, now_ns);
     } else if (what < 65) {
-        sc_send_id(c, SC_KICK_JOB, sc_pick_id(c->shared, &c->rng), now_ns);
+        sc_send_id(c, SC_KICK_JOB, pick_id(c), now_ns);
     } else if (what < 80) {
         choose_foreign(c, now_ns);
     } else {
@@ -191,8 +196,15 @@ static void choose_kick(struct sim_client *c, uint64_t now_ns)
 static void choose_tubes(struct sim_client *c, uint64_t now_ns)
 {
     uint32_t what = below(c, 100);
-    enum sc_kind kind = what < 30 ? SC_USE : what < 70 ? SC_WATCH : SC_IGNORE;
-    sc_send_tube(c, kind, pick_tube(c), now_ns);
+    if (what < 30) {
+        sc_send_tube(c, SC_USE, pick_tube(c), now_ns);
+    } else if (what < 65) {
+        sc_send_tube(c, SC_WATCH, pick_tube(c), now_ns);
+    } else {
+        bool is_watched = cb_rng_chance(&c->rng, 3, 4);
+        uint16_t tube = is_watched ? c->watched[below(c, c->n_watched)] : pick_tube(c);
+        sc_send_tube(c, SC_IGNORE, tube, now_ns);
+    }
 }
 
 void sc_choose_leaving(struct sim_client *c, uint64_t now_ns)

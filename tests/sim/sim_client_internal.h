@@ -156,8 +156,8 @@ void sc_saw(struct sim_client_shared *s, uint64_t id);
 void sc_learn_ttr(struct sim_client_shared *s, uint64_t id, uint32_t ttr_s);
 /* 1 when it is not known. */
 uint32_t sc_ttr_of(const struct sim_client_shared *s, uint64_t id);
-/* Mostly of a job that somebody saw, now and then one that is none. */
-uint64_t sc_pick_id(const struct sim_client_shared *s, struct cb_rng *r);
+/* Of a job that somebody saw, at times of none that can be; `guessed` per mille: of the next puts. */
+uint64_t sc_pick_id(const struct sim_client_shared *s, struct cb_rng *r, uint32_t guessed);
 
 /* ---- sim_client_send.c: each appends one whole command and makes its record ---- */
 

@@ -88,14 +88,13 @@ static uint64_t pick_seen(const struct sim_client_shared *s, struct cb_rng *r)
     return s->seen[(s->seen_next + SC_SEEN_MAX - 1 - back) % SC_SEEN_MAX];
 }
 
-uint64_t sc_pick_id(const struct sim_client_shared *s, struct cb_rng *r)
+uint64_t sc_pick_id(const struct sim_client_shared *s, struct cb_rng *r, uint32_t guessed)
 {
-    uint64_t what = cb_rng_below(r, 32);
-    if (what == 0) {
-        return cb_rng_chance(r, 1, 2) ? 0 : UINT64_MAX;
+    if (cb_rng_chance(r, guessed, 1000)) {
+        return s->newest_id + 1 + cb_rng_below(r, 4);
     }
-    if (what <= 2 || s->seen_len == 0) {
-        return s->newest_id + 1 + cb_rng_below(r, 4); /* perhaps put by the time */
+    if (cb_rng_chance(r, 1, 32) || s->seen_len == 0) {
+        return cb_rng_chance(r, 1, 2) ? 0 : UINT64_MAX;
     }
     return pick_seen(s, r);
 }
