@@ -25,7 +25,7 @@ struct disk_op {
     /* append */
     bool submitted;
     uint64_t seq;
-    uint64_t submitted_ms;
+    uint64_t submitted_ms;            /* of awake_ms */
     const struct raft_entry *entries; /* libraft's, valid until `cb` */
     unsigned n;
     struct raft_io_append *req;
@@ -132,7 +132,7 @@ static void on_appended(struct raft_io_append *append, int status)
 static void submit_append(struct replica *r, struct disk_op *op)
 {
     op->submitted = true;
-    op->submitted_ms = replica_now_ms(r);
+    op->submitted_ms = r->awake_ms;
     op->append.data = op;
     int rv = r->io.append(r->raft_io, &op->append, op->entries, op->n, on_appended);
     if (rv != 0) {
@@ -279,29 +279,48 @@ void replica_lowered(struct replica *r)
 
 /* --- the watchdog --- */
 
+/* A tick that came later than this was held up, and with it the news that a write is done. */
+#define AWAKE_STEP_MAX_MS 500
+/* From here on it is asked whether the disk is full. */
+#define LATE_MS 500
+
+/* Time as this process has lived through it: a process that was frozen, or a host that was asleep,
+ * learns of the writes that ended meanwhile only after the tick that wakes it. */
+static void advance_awake(struct replica *r)
+{
+    uint64_t now_ms = replica_now_ms(r);
+    uint64_t step = now_ms - r->last_tick_ms;
+    r->awake_ms += step < AWAKE_STEP_MAX_MS ? step : AWAKE_STEP_MAX_MS;
+    r->last_tick_ms = now_ms;
+}
+
 /* libraft retries a failed append with the wrong argument and corrupts its memory: the process has
- * to be gone by then. A failed snapshot it retries for ever. On a full disk it waits, rightly.
+ * to be gone by then. A failed snapshot it retries for ever. On a full disk it waits, rightly, and
+ * once there is room the write has its whole time again: raft_uv tries only now and then.
  * Returns the time from which to count on. */
 static uint64_t check_late(struct replica *r, const char *what, uint64_t since_ms)
 {
-    uint64_t now_ms = replica_now_ms(r);
-    uint64_t late_ms = now_ms - since_ms;
-    if (late_ms < r->config.disk_timeout_ms) {
+    uint64_t late_ms = r->awake_ms - since_ms;
+    if (late_ms < LATE_MS && late_ms < r->config.disk_timeout_ms) {
         return since_ms;
     }
-    if (r->env.free_bytes == NULL || r->env.free_bytes(r->env.data) >= CB_RAFT_DISK_FULL_BELOW) {
+    if (r->env.free_bytes != NULL && r->env.free_bytes(r->env.data) < CB_RAFT_DISK_FULL_BELOW) {
+        r->counters.disk_full_waits++;
+        cb_log(CB_LOG_ERROR, "raft.disk-full", "err=\"%s waits for room on the disk\"", what);
+        return r->awake_ms;
+    }
+    if (late_ms >= r->config.disk_timeout_ms) {
         replica_die(r,
                     "the raft log's disk has not finished %s for %" PRIu64
                     " ms, and it is not full; check the disk, then restart this node",
                     what, late_ms);
     }
-    r->counters.disk_full_waits++;
-    cb_log(CB_LOG_ERROR, "raft.disk-full", "waiting_ms=%" PRIu64, late_ms);
-    return now_ms;
+    return since_ms;
 }
 
 void replica_disk_check(struct replica *r)
 {
+    advance_awake(r);
     report_finished(r); /* it may lead by now */
     struct cb_list *l = cb_list_first(&r->disk_ops);
     if (l != NULL && op_of(l)->submitted) {

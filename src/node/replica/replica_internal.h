@@ -43,7 +43,7 @@ struct replica_put {
     bool active;
     bool install; /* trailing == 0 */
     bool submitted;
-    uint64_t submitted_ms;
+    uint64_t submitted_ms; /* of awake_ms */
     bool held_for_appends; /* counted once */
     bool cut_held;         /* install: the stored pair is being lowered */
     bool state_ready;      /* install: the owner has stored the state */
@@ -92,8 +92,8 @@ struct replica {
     uint64_t next_index; /* of the next entry appended */
     uint64_t append_seq; /* number of the last append */
     struct replica_mark appended;
-    uint64_t disk_full_told_ms;
-    raft_term voted_term; /* the last vote, so that a second one in a term is seen */
+    uint64_t awake_ms, last_tick_ms; /* replica_disk.c, "the watchdog" */
+    raft_term voted_term;            /* the last vote, so that a second one in a term is seen */
     raft_id voted_for;
 
     /* replica_snapshot.c */

@@ -90,7 +90,7 @@ void replica_put_continue(struct replica *r)
         return;
     }
     p->submitted = true;
-    p->submitted_ms = replica_now_ms(r);
+    p->submitted_ms = r->awake_ms;
     p->put.data = r;
     int rv = r->io.snapshot_put(r->raft_io, p->trailing, &p->put, p->snapshot, on_put_done);
     if (rv != 0) {

@@ -147,6 +147,31 @@ static void a_full_disk_is_waited_for(void **state)
     converge();
 }
 
+static void after_a_full_disk_a_write_has_its_whole_time(void **state)
+{
+    (void)state;
+    follower->node->disk_stalled = true;
+    follower->free_bytes = 0;
+    cluster_write(&c, leader, 5);
+    fake_world_run(c.world, 3 * c.config.disk_timeout_ms);
+    follower->free_bytes = UINT64_MAX;
+    fake_world_run(c.world, c.config.disk_timeout_ms / 2);
+    follower->node->disk_stalled = false;
+    fake_world_run(c.world, 2000);
+    converge();
+}
+
+static void a_process_that_was_frozen_is_not_late(void **state)
+{
+    (void)state;
+    follower->node->disk_ms = 50;
+    cluster_write(&c, leader, 5);
+    follower->node->process.paused_until_ns =
+        (fake_now_ms(c.world) + 3 * c.config.disk_timeout_ms) * UINT64_C(1000000);
+    fake_world_run(c.world, 4 * c.config.disk_timeout_ms);
+    converge();
+}
+
 static void a_damaged_entry_is_named(void **state)
 {
     (void)state;
@@ -292,6 +317,8 @@ int main(void)
         TEST(a_late_write_ends_the_process),
         TEST(a_late_snapshot_ends_the_process),
         TEST(a_full_disk_is_waited_for),
+        TEST(after_a_full_disk_a_write_has_its_whole_time),
+        TEST(a_process_that_was_frozen_is_not_late),
         TEST(a_damaged_entry_is_named),
         TEST(a_state_of_another_history_is_named),
         TEST(a_log_that_lost_entries_must_not_vote),
