@@ -45,8 +45,8 @@ struct sim_client_profile {
 extern const uint32_t sim_client_profile_count;
 const struct sim_client_profile *sim_client_profile(uint32_t number);
 
-struct
-    sim_client_shared; /* what clients of one run know together: tubes, ids that were seen, tokens */
+/* What clients of one run know together: tubes, ids that were seen, tokens. */
+struct sim_client_shared;
 
 struct sim_client_shared *sim_client_shared_create(struct history *h);
 void sim_client_shared_destroy(struct sim_client_shared *s);

@@ -114,11 +114,10 @@ line_has_form(struct cb_span line, const struct form *f, struct sc_answer *a, ui
         a->text = line;
         return true;
     case SC_BODY:
-        if (!skip_text(&line, " ") || !skip_number(&line, &a->number)) {
+    case SC_YAML:
+        if (f->shape == SC_BODY && (!skip_text(&line, " ") || !skip_number(&line, &a->number))) {
             return false;
         }
-        /* fall through */
-    case SC_YAML:
         if (!skip_text(&line, " ") || !skip_number(&line, body_len)) {
             return false;
         }

@@ -1,5 +1,5 @@
-/* What an answer says, given what the client knows for certain: its own tubes, and that its commands
- * are done in their order. */
+/* What an answer says, given what the client knows for certain: its own tubes, and that its
+ * commands are done in their order. */
 #include "common/base/cb_assert.h"
 #include "common/base/cb_hash.h"
 #include "sim/sim_client_internal.h"

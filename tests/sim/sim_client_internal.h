@@ -1,9 +1,12 @@
 /* What the files of sim_client share.
  *
- * A client is two state machines joined by a queue: what it has sent (sim_client_send.c, told what by
- * sim_client_choose.c or sim_client_drain.c), and what came back (sim_client_answer.c frames it,
+ * A client is two state machines joined by a queue: what it has sent (sim_client_send.c, told what
+ * by sim_client_choose.c or sim_client_drain.c), and what came back (sim_client_answer.c frames it,
  * sim_client_effect.c draws the conclusions). `used_sent` is as of the last command sent, all else
- * that it knows of itself is as of the last answer. */
+ * that it knows of itself is as of the last answer.
+ *
+ * Owns:     nothing.
+ * Threads:  one. */
 #ifndef CB_TESTS_SIM_SIM_CLIENT_INTERNAL_H
 #define CB_TESTS_SIM_SIM_CLIENT_INTERNAL_H
 
@@ -156,7 +159,7 @@ void sc_saw(struct sim_client_shared *s, uint64_t id);
 void sc_learn_ttr(struct sim_client_shared *s, uint64_t id, uint32_t ttr_s);
 /* 1 when it is not known. */
 uint32_t sc_ttr_of(const struct sim_client_shared *s, uint64_t id);
-/* Of a job that somebody saw, at times of none that can be; `guessed` per mille: of the next puts. */
+/* Of a job that somebody saw, at times of none; `guessed` per mille: of one of the next puts. */
 uint64_t sc_pick_id(const struct sim_client_shared *s, struct cb_rng *r, uint32_t guessed);
 
 /* ---- sim_client_send.c: each appends one whole command and makes its record ---- */

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/* Names of every kind that the protocol allows: the default, every letter that may stand in one, one
- * of the greatest length; the rest are plain. */
+/* Names of every kind that the protocol allows: the default, one with each kind of letter, one of
+ * the greatest length; the rest are plain. */
 static void name_tubes(struct sim_client_shared *s)
 {
     for (uint32_t i = 0; i < SC_TUBES_MAX; i++) {

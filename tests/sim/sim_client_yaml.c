@@ -1,5 +1,5 @@
-/* The bodies of stats and lists: every key there is, in beanstalkd's order, each with a value of its
- * kind. Times and counts are anybody's; what a checker wants goes into the record. */
+/* The bodies of stats and lists: every key there is, in beanstalkd's order, each with a value of
+ * its kind. Times and counts are anybody's; what a checker wants goes into the record. */
 #include "sim/sim_client_internal.h"
 
 #define VALUES_MAX 64

@@ -265,6 +265,11 @@ static size_t check_loaded(struct sim_oracle *o, uint64_t node, const struct jsm
 
 void sim_oracle_loaded(struct sim_oracle *o, uint64_t node, const struct jsm *machine)
 {
+    if (jsm_index(machine) == 0) {
+        /* Nothing was stored yet: not even the tube that the first entry finds. */
+        node_of(o, node)->at = 0;
+        return;
+    }
     node_of(o, node)->at = check_loaded(o, node, machine);
     o->counters.states_loaded++;
 }

@@ -251,7 +251,7 @@ static void disk_run(struct fake_node *n, void *arg)
  * torn write is none: raft_uv drops it at the next start by its checksum. */
 void fake_disk_crash(struct fake_node *n)
 {
-    bool is_kept = true;
+    bool is_kept = n->append_status == 0; /* nothing is written behind a failure */
     fake_node_enter(n);
     CB_LIST_FOREACH_SAFE(it, tmp, &n->writing)
     {
@@ -293,7 +293,11 @@ static void op_schedule(struct fake_node *n, uint64_t at_ns, struct disk_op op)
 static void disk_submit(struct fake_node *n, uint64_t ns, struct disk_op op)
 {
     uint64_t now = n->world->now_ns;
+    uint64_t batch = now + 2 * (ns > n->faults.max_ns ? ns : n->faults.max_ns);
     n->disk_busy_until_ns = (n->disk_busy_until_ns > now ? n->disk_busy_until_ns : now) + ns;
+    if (n->disk_busy_until_ns > batch) {
+        n->disk_busy_until_ns = batch; /* what has gathered is written at once, as raft_uv does */
+    }
     op.seq = ++n->disk_submitted;
     op_schedule(n, n->disk_busy_until_ns, op);
 }

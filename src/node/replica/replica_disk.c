@@ -123,6 +123,7 @@ static void on_appended(struct raft_io_append *append, int status)
                     r->raft_io->errmsg, raft_strerror(status));
     }
     raise_appended(r, op->mark);
+    r->disk_moved_ms = r->awake_ms;
     cb_list_remove(&op->link);
     cb_list_push_back(&r->finished, &op->link);
     report_finished(r);
@@ -296,26 +297,25 @@ static void advance_awake(struct replica *r)
 
 /* libraft retries a failed append with the wrong argument and corrupts its memory: the process has
  * to be gone by then. A failed snapshot it retries for ever. On a full disk it waits, rightly, and
- * once there is room the write has its whole time again: raft_uv tries only now and then.
- * Returns the time from which to count on. */
-static uint64_t check_late(struct replica *r, const char *what, uint64_t since_ms)
+ * once there is room the write has its whole time again: raft_uv tries only now and then. So have
+ * those behind it once it is done. */
+static void check_late(struct replica *r, const char *what, uint64_t since_ms)
 {
+    since_ms = since_ms > r->disk_moved_ms ? since_ms : r->disk_moved_ms;
     uint64_t late_ms = r->awake_ms - since_ms;
     if (late_ms < LATE_MS && late_ms < r->config.disk_timeout_ms) {
-        return since_ms;
+        return;
     }
     if (r->env.free_bytes != NULL && r->env.free_bytes(r->env.data) < CB_RAFT_DISK_FULL_BELOW) {
         r->counters.disk_full_waits++;
         cb_log(CB_LOG_ERROR, "raft.disk-full", "err=\"%s waits for room on the disk\"", what);
-        return r->awake_ms;
-    }
-    if (late_ms >= r->config.disk_timeout_ms) {
+        r->disk_moved_ms = r->awake_ms;
+    } else if (late_ms >= r->config.disk_timeout_ms) {
         replica_die(r,
                     "the raft log's disk has not finished %s for %" PRIu64
                     " ms, and it is not full; check the disk, then restart this node",
                     what, late_ms);
     }
-    return since_ms;
 }
 
 void replica_disk_check(struct replica *r)
@@ -324,10 +324,10 @@ void replica_disk_check(struct replica *r)
     report_finished(r); /* it may lead by now */
     struct cb_list *l = cb_list_first(&r->disk_ops);
     if (l != NULL && op_of(l)->submitted) {
-        op_of(l)->submitted_ms = check_late(r, "a write", op_of(l)->submitted_ms);
+        check_late(r, "a write", op_of(l)->submitted_ms);
     }
     if (r->put.active && r->put.submitted) {
-        r->put.submitted_ms = check_late(r, "a snapshot", r->put.submitted_ms);
+        check_late(r, "a snapshot", r->put.submitted_ms);
     }
 }
 

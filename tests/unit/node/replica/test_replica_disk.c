@@ -152,12 +152,13 @@ static void after_a_full_disk_a_write_has_its_whole_time(void **state)
     (void)state;
     follower->node->disk_stalled = true;
     follower->free_bytes = 0;
+    follower->node->disk_ms = 500; /* so that the writes that have gathered take a while */
     cluster_write(&c, leader, 5);
     fake_world_run(c.world, 3 * c.config.disk_timeout_ms);
     follower->free_bytes = UINT64_MAX;
     fake_world_run(c.world, c.config.disk_timeout_ms / 2);
     follower->node->disk_stalled = false;
-    fake_world_run(c.world, 2000);
+    fake_world_run(c.world, 20000);
     converge();
 }
 

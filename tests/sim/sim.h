@@ -1,0 +1,315 @@
+/* The simulator: a whole cluster, its proxies and their clients in one process, on virtual time,
+ * from one seed. What runs is the product's own code (node/core with everything below it, and the
+ * proxy's engine); clocks, disks, networks and random numbers are the simulator's. See
+ * docs/TESTING.md.
+ *
+ *     sim_options.c   what a seed is like          sim_proxy.c   proxies
+ *     sim_node.c      nodes: their processes       sim_conn.c    sockets between clients and proxies
+ *     sim_store.c     their stores                 sim_faults.c  what goes wrong, and when
+ *     sim_stream.c    streams of proxies to nodes  sim_check.c   what must never be
+ *     sim_run.c       one run from begin to end    sim_main.c    many runs, each in a process
+ *
+ * Owns:     everything of one run. A run ends with its process: what a crash leaves behind in memory
+ *           is not looked for.
+ * Threads:  one (and LMDB's writer, which is waited for).
+ * Errors:   a violation ends the process with SIM_EXIT_VIOLATION and a sentence. */
+#ifndef CB_TESTS_SIM_SIM_H
+#define CB_TESTS_SIM_SIM_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/cb_assert.h"
+#include "common/base/cb_buf.h"
+#include "common/base/cb_limits.h"
+#include "common/base/cb_list.h"
+#include "common/base/cb_rng.h"
+#include "common/sys/cb_clock.h"
+#include "history/history_check.h"
+#include "node/core/core.h"
+#include "proxy/engine/engine.h"
+#include "sim/sim_client.h"
+#include "sim/sim_oracle.h"
+#include "support/fake_raft_io.h"
+#include "support/store_mem.h"
+
+#define SIM_NODES_MAX 5
+#define SIM_PROXIES_MAX 3
+#define SIM_EXIT_VIOLATION 3
+
+/* Fault classes: a seed has some of them, `--without` masks them. X(symbol, name, what) */
+#define SIM_FAULTS(X)                                                                              \
+    X(LOSS, "loss", "messages between nodes are lost")                                             \
+    X(LATE, "late", "messages between nodes are overtaken")                                        \
+    X(PARTITION, "partition", "nodes and proxies cannot reach each other, both ways")              \
+    X(ONEWAY, "one-way", "nodes and proxies cannot be reached, but reach the others")              \
+    X(LAG, "lag", "one node is away so long that it needs a snapshot")                             \
+    X(CUT, "cut", "streams of proxies break with messages on the way")                             \
+    X(CRASH, "crash", "nodes die and come back")                                                   \
+    X(CRASH_ALL, "crash-all", "all nodes die at once")                                             \
+    X(TORN, "torn", "a crash catches writes under way")                                            \
+    X(PAUSE, "pause", "nodes and proxies stand still")                                             \
+    X(SLOW_DISK, "slow-disk", "writes take up to a second")                                        \
+    X(DISK_FULL, "disk-full", "log and store of a node have no room")                              \
+    X(EIO, "eio", "a write of the log fails")                                                      \
+    X(ROT, "rot", "a log cannot be read, or has lost its end")                                     \
+    X(CLOCK, "clock", "wall clocks step, other clocks drift")                                      \
+    X(TRANSFER, "transfer", "leadership is handed over")                                           \
+    X(PROXY, "proxy", "proxies die and come back")                                                 \
+    X(CLIENT, "client", "connections of clients are reset")
+
+enum sim_fault {
+#define X(symbol, name, what) SIM_FAULT_##symbol,
+    SIM_FAULTS(X)
+#undef X
+        SIM_FAULT_COUNT
+};
+
+/* What has to have happened in a long run, or the simulator does not reach what it is for. */
+#define SIM_COUNTERS(X)                                                                            \
+    X(elections, "leaders that began a term")                                                      \
+    X(crashes, "nodes killed")                                                                     \
+    X(crashes_all, "all nodes killed at once")                                                     \
+    X(deaths, "nodes that ended themselves because of a fault")                                    \
+    X(starts_refused, "starts refused: a log that is damaged or has lost its end")                 \
+    X(partitions, "cuts of the network")                                                           \
+    X(pauses, "nodes or proxies that stood still")                                                 \
+    X(lags, "nodes kept away for long")                                                            \
+    X(transfers, "handovers asked for")                                                            \
+    X(disks_full, "times a disk was full")                                                         \
+    X(clock_steps, "steps of a wall clock")                                                        \
+    X(torn_appends, "appends torn by a crash")                                                     \
+    X(store_crashes_early, "crashes before a commit of the store that was under way")              \
+    X(store_crashes_late, "crashes after a commit of the store, before it was told")               \
+    X(installs_cut, "crashes while a state was being installed")                                   \
+    X(streams, "streams opened")                                                                   \
+    X(streams_cut, "streams broken by a fault")                                                    \
+    X(messages_cut, "messages lost with a stream")                                                 \
+    X(proxy_crashes, "proxies killed")                                                             \
+    X(fences, "proxies that closed their clients because of silence")                              \
+    X(sessions_lost, "proxies whose session had ended")                                            \
+    X(connections, "connections of clients")                                                       \
+    X(connections_cut, "connections reset by a fault")                                             \
+    X(connections_refused, "connections closed by the server")                                     \
+    X(commands, "commands of clients")                                                             \
+    X(answers, "answers to clients")                                                               \
+    X(answers_compared, "answers held against the log")                                            \
+    X(events, "events")
+
+struct sim_counters {
+#define X(name, what) uint64_t name;
+    SIM_COUNTERS(X)
+#undef X
+};
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t faults; /* bits of enum sim_fault */
+    uint32_t nodes, proxies, clients;
+    uint64_t duration_ns;  /* of the safety phase */
+    uint64_t fault_gap_ns; /* between the beginnings of two faults, on average */
+    unsigned snapshot_threshold, snapshot_trailing, inflight_max;
+    uint64_t session_timeout_ns;
+    uint64_t net_ns, disk_ns; /* typical */
+    bool lmdb;
+    uint32_t job_size_max;
+};
+
+struct sim;
+struct sim_node;
+struct sim_proxy;
+struct sim_stream;
+
+/* A timer of a process, on its own clock. */
+struct sim_timer {
+    uint64_t at_ns; /* local; UINT64_MAX: off */
+    uint64_t number;
+};
+
+struct sim_node {
+    struct sim *sim;
+    uint64_t id;
+    struct fake_node *fake;
+    struct cb_clock clock;
+    int64_t wall_offset_ns;
+    struct store_mem_disk *disk; /* NULL: LMDB */
+    char dir[64];
+    struct store *store; /* NULL: the process is down */
+    struct core *core;
+    struct replica *replica;
+    struct sim_timer timers[CORE_TIMER_COUNT];
+    struct cb_list streams; /* of proxies: struct sim_stream.at_node */
+    bool is_bootstrapped;
+    bool is_started;           /* its replica takes part */
+    bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
+    bool installs;             /* a state is on its way in */
+    bool disk_is_full;
+    size_t rot_hidden; /* entries at the end of its log that cannot be read */
+    struct replica_view view;
+    struct replica_counters counters; /* of earlier processes */
+    struct proposer_counters proposer_counters;
+};
+
+struct sim_proxy {
+    struct sim *sim;
+    uint32_t number;
+    struct fake_process process;
+    struct engine *engine; /* NULL: down */
+    struct sim_stream *stream;
+    struct cb_list conns; /* struct sim_conn.at_proxy */
+    uint64_t session;
+    uint64_t conns_opened; /* as the engine numbers them */
+    uint64_t started;
+    struct sim_timer timer;
+    bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
+    char name[16];
+    char address[32];
+};
+
+struct sim {
+    struct sim_options options;
+    bool verbose;
+    struct fake_world *world;
+    struct cb_rng rng;                        /* of the faults and of what nothing else draws */
+    struct fake_process outside;              /* clients, faults, the end: what never dies */
+    struct sim_node nodes[SIM_NODES_MAX + 1]; /* by id, from 1 */
+    struct sim_proxy proxies[SIM_PROXIES_MAX];
+    struct cb_list conns; /* struct sim_conn.link */
+    uint32_t n_conns;
+    struct cb_list streams;
+    /* Who cannot send to whom: nodes by id, then proxies. */
+    unsigned cut[SIM_NODES_MAX + 1 + SIM_PROXIES_MAX][SIM_NODES_MAX + 1 + SIM_PROXIES_MAX];
+    struct sim_oracle *oracle;
+    struct history *history;
+    struct sim_client_shared *shared;
+    struct sim_check *check;
+    struct sim_counters counters;
+    uint64_t judged[HIST_PROPERTY_COUNT];
+    uint32_t next_conn;
+    bool winding_down;
+    uint64_t digest; /* of everything that happened */
+    jmp_buf dead;    /* out of a process that has died */
+    struct sim_node *dying;
+    bool faults_are_over;
+};
+
+/* ---- sim_options.c ---- */
+
+void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without);
+void sim_options_print(const struct sim_options *o);
+const char *sim_fault_name(enum sim_fault f);
+static inline bool sim_has(const struct sim *s, enum sim_fault f)
+{
+    return (s->options.faults >> f & 1) != 0;
+}
+
+/* ---- sim_run.c ---- */
+
+uint64_t sim_now(const struct sim *s);
+/* Into the digest of the run; with -v also to stdout. */
+void sim_trace(struct sim *s, const char *fmt, ...) CB_PRINTF(2, 3);
+/* To stdout with -v alone, and into the digest alone: for what happens often. */
+void sim_say(struct sim *s, const char *fmt, ...) CB_PRINTF(2, 3);
+void sim_note(struct sim *s, uint64_t a, uint64_t b);
+_Noreturn void sim_fail(struct sim *s, const char *property, const char *fmt, ...) CB_PRINTF(3, 4);
+/* Faults may happen. */
+bool sim_is_safety(const struct sim *s);
+/* Runs it to its end; returns only when all was well. */
+void sim_run(struct sim *s, const struct sim_options *o, bool verbose);
+/* In [min, max], and true one time in n, from the simulator's own numbers. */
+uint64_t sim_between(struct sim *s, uint64_t min, uint64_t max);
+bool sim_one_in(struct sim *s, uint64_t n);
+/* An event outside of all processes. */
+void sim_at(struct sim *s, uint64_t at_ns, void (*run)(void *arg), void *arg);
+void sim_drop_nothing(void *arg);
+
+/* ---- sim_node.c ---- */
+
+void sim_node_init(struct sim *s, uint64_t id);
+void sim_node_boot(struct sim_node *n);
+void sim_node_crash(struct sim_node *n);
+static inline bool sim_node_is_up(const struct sim_node *n)
+{
+    return n->core != NULL;
+}
+const char *sim_node_address(const struct sim_node *n);
+void sim_node_set_full(struct sim_node *n, bool is_full);
+/* The leader that serves, or NULL. */
+struct sim_node *sim_leader(struct sim *s);
+/* The live process's counters and those of earlier ones. */
+struct replica_counters sim_node_counters(const struct sim_node *n);
+struct proposer_counters sim_node_proposer_counters(const struct sim_node *n);
+
+/* ---- sim_store.c ---- */
+
+struct store *sim_store_open(struct sim_node *n, void (*notify)(void *data));
+void sim_store_crash(struct store *store);
+
+/* ---- sim_stream.c ---- */
+
+void sim_stream_open(struct sim_proxy *p, struct sim_node *n);
+/* By the proxy. */
+void sim_stream_leave(struct sim_stream *st);
+void sim_stream_up(struct sim_stream *st, const struct wire_to_node *m);
+void sim_stream_down(struct sim_stream *st, const struct wire_to_proxy *m);
+bool sim_stream_node_can_send(const struct sim_stream *st);
+void sim_stream_end(struct sim_stream *st, enum proposer_end why, const char *text);
+void sim_stream_set_reading(struct sim_stream *st, bool on);
+/* By a fault: what is on the way is lost from some point on. */
+void sim_stream_break(struct sim_stream *st);
+/* One of its processes has died. */
+void sim_streams_of_node_lost(struct sim_node *n);
+void sim_stream_of_proxy_lost(struct sim_proxy *p);
+/* Links have been cut or mended. */
+void sim_streams_links_changed(struct sim *s);
+
+/* ---- sim_proxy.c ---- */
+
+void sim_proxy_init(struct sim *s, uint32_t number);
+void sim_proxy_boot(struct sim_proxy *p);
+void sim_proxy_crash(struct sim_proxy *p);
+uint64_t sim_proxy_now(const struct sim_proxy *p);
+/* From a stream. */
+void sim_proxy_message(struct sim_proxy *p, struct sim_stream *st, struct cb_span bytes);
+void sim_proxy_writable(struct sim_proxy *p, struct sim_stream *st);
+void sim_proxy_stream_closed(struct sim_proxy *p,
+                             struct sim_stream *st,
+                             const char *text,
+                             const char *leader);
+uint32_t sim_stream_node_number(const struct sim_stream *st);
+
+/* ---- sim_conn.c ---- */
+
+void sim_conn_open(struct sim *s);
+void sim_conn_drain(struct sim *s);
+void sim_conns_of_proxy_lost(struct sim_proxy *p);
+void sim_conns_wind_down(struct sim *s);
+void sim_conn_reset_one(struct sim *s);
+/* The engine's wishes. */
+void sim_conn_ops(struct engine_ops *ops);
+void sim_conns_turn(struct sim_proxy *p);
+
+/* ---- sim_faults.c ---- */
+
+void sim_faults_start(struct sim *s);
+/* A node has ended itself: it comes back. */
+void sim_faults_died(struct sim_node *n);
+/* Everything is mended and stays so. */
+void sim_faults_end(struct sim *s);
+bool sim_link_is_cut(const struct sim *s, unsigned from, unsigned to);
+static inline unsigned sim_place_of_proxy(const struct sim_proxy *p)
+{
+    return SIM_NODES_MAX + 1 + p->number;
+}
+
+/* ---- sim_check.c ---- */
+
+void sim_check_start(struct sim *s);
+/* After each event of the node. */
+void sim_check_node(struct sim_node *n);
+bool sim_has_converged(struct sim *s);
+void sim_check_end(struct sim *s);
+
+#endif

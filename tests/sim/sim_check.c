@@ -1,0 +1,152 @@
+/* What must never be, as far as one look at the nodes tells it: two leaders in a term, two votes of a
+ * node in a term, a commit that goes back. And at the end: that all is one again, and that what
+ * clients saw is what a work queue does. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/cb_mem.h"
+#include "history/history_check.h"
+#include "sim/sim.h"
+
+struct sim_check {
+    uint64_t *leader_of; /* by term: node id */
+    size_t n_terms;
+    struct {
+        uint64_t term, candidate;
+    } votes[SIM_NODES_MAX + 1];
+};
+
+static void on_vote(void *ctx, raft_id voter, raft_term term, raft_id candidate)
+{
+    struct sim *s = ctx;
+    uint64_t *seen = &s->check->votes[voter].term;
+    uint64_t *whom = &s->check->votes[voter].candidate;
+    if (term < *seen || (term == *seen && candidate != *whom)) {
+        sim_fail(s, "vote", "node %llu votes for %llu in term %llu, after %" PRIu64 " in %" PRIu64,
+                 voter, candidate, term, *whom, *seen);
+    }
+    *seen = term;
+    *whom = candidate;
+}
+
+static const char *const message_names[] = {
+    [RAFT_APPEND_ENTRIES] = "AppendEntries",     [RAFT_APPEND_ENTRIES_RESULT] = "appended",
+    [RAFT_REQUEST_VOTE] = "RequestVote",         [RAFT_REQUEST_VOTE_RESULT] = "vote",
+    [RAFT_INSTALL_SNAPSHOT] = "InstallSnapshot", [RAFT_TIMEOUT_NOW] = "TimeoutNow",
+};
+
+static void on_send(void *ctx, raft_id from, const struct raft_message *m)
+{
+    struct sim *s = ctx;
+    sim_note(s, from * 64 + m->server_id, m->type);
+    sim_say(s, "n%llu to n%llu: %s", from, m->server_id, message_names[m->type]);
+}
+
+static unsigned durable_on(void *data, uint64_t index, uint64_t term)
+{
+    const struct sim *s = data;
+    unsigned n = 0;
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        struct fake_disk d = s->nodes[id].fake->disk;
+        d.count += s->nodes[id].rot_hidden; /* they are there, if unreadable for a while */
+        n += fake_disk_has(&d, index, term);
+    }
+    return n;
+}
+
+static _Noreturn void on_violation(void *data, const char *property, const char *sentence)
+{
+    sim_fail(data, property, "%s", sentence);
+}
+
+void sim_check_start(struct sim *s)
+{
+    const struct sim_oracle_env env = {
+        .data = s,
+        .fail = on_violation,
+        .durable_on = durable_on,
+        .majority = s->options.nodes / 2 + 1,
+    };
+    s->check = cb_calloc(1, sizeof *s->check);
+    s->oracle = sim_oracle_create(&env);
+    fake_world_on_vote(s->world, on_vote, s);
+    fake_world_on_send(s->world, on_send, s);
+}
+
+static void note_leader(struct sim *s, uint64_t term, uint64_t id)
+{
+    struct sim_check *c = s->check;
+    if (term >= c->n_terms) {
+        size_t n = (size_t)term * 2 + 16;
+        c->leader_of = cb_realloc(c->leader_of, n * sizeof c->leader_of[0]);
+        memset(c->leader_of + c->n_terms, 0, (n - c->n_terms) * sizeof c->leader_of[0]);
+        c->n_terms = n;
+    }
+    if (c->leader_of[term] != 0 && c->leader_of[term] != id) {
+        sim_fail(s, "election safety", "nodes %" PRIu64 " and %" PRIu64 " both lead term %" PRIu64,
+                 c->leader_of[term], id, term);
+    }
+    c->leader_of[term] = id;
+}
+
+void sim_check_node(struct sim_node *n)
+{
+    struct sim *s = n->sim;
+    const struct replica_view *v = core_view(n->core);
+    if (v->term == n->view.term && v->role == n->view.role) {
+        return;
+    }
+    sim_note(s, n->id, v->term * 4 + v->role);
+    if (v->term < n->view.term) {
+        sim_fail(s, "term", "node %" PRIu64 " goes from term %" PRIu64 " back to %" PRIu64, n->id,
+                 n->view.term, v->term);
+    }
+    if (v->role == REPLICA_LEADER) {
+        s->counters.elections++;
+        sim_trace(s, "n%u leads term %" PRIu64, (unsigned)n->id, v->term);
+        note_leader(s, v->term, n->id);
+    }
+    n->view = *v;
+}
+
+bool sim_has_converged(struct sim *s)
+{
+    if (sim_leader(s) == NULL) {
+        return false;
+    }
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        const struct sim_node *n = &s->nodes[id];
+        if (!n->is_started || core_applied(n->core)->index != sim_oracle_index(s->oracle)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_history(struct sim *s)
+{
+    /* Seconds a client may have to wait: while faults last there is no bound but their end. */
+    const struct hist_check_options options = {
+        .is_drained = true,
+        .clock_error_ns = sim_has(s, SIM_FAULT_CLOCK) ? 8 * CB_NS_PER_S : 2 * CB_NS_PER_S,
+        .closes_allowed = UINT64_MAX,
+    };
+    struct hist_verdict verdict;
+    struct cb_buf text = CB_BUF_NULL;
+    if (!history_check(s->history, &options, &verdict, &text)) {
+        sim_fail(s, "history", "%.*s", (int)cb_buf_len(&text),
+                 (const char *)cb_buf_span(&text).ptr);
+    }
+    for (int p = 0; p < HIST_PROPERTY_COUNT; p++) {
+        s->judged[p] += verdict.judged[p];
+    }
+    cb_buf_fini(&text);
+}
+
+void sim_check_end(struct sim *s)
+{
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        sim_oracle_compare(s->oracle, id, core_machine(s->nodes[id].core));
+    }
+    check_history(s);
+}

@@ -1,0 +1,432 @@
+/* Many runs, each in a process of its own, so that a crash or an endless loop of one is a result with
+ * a seed like any other.
+ *
+ * usage: see --help */
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/cb_mem.h"
+#include "history/history_check.h"
+#include "sim/sim.h"
+
+#define JOBS_MAX 64
+#define SEED_CPU_MAX_S 120
+#define FAILED_MAX 20 /* then a series ends */
+#define PROGRESS_NS (2 * CB_NS_PER_S)
+
+/* What a run leaves to the one that started it, in shared memory. */
+struct report {
+    uint64_t sim_ns;
+    uint64_t node_ns;
+    uint64_t digest;
+    struct sim_counters sim;
+    struct replica_counters replica;
+    struct proposer_counters proposer;
+    struct sim_oracle_counters oracle;
+    uint64_t judged[HIST_PROPERTY_COUNT];
+};
+
+struct arguments {
+    uint64_t first, count, seconds;
+    unsigned jobs;
+    uint32_t without;
+    uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
+    bool verbose, is_quiet, counters_must_be;
+    const char *json, *seeds_file;
+};
+
+struct series {
+    struct arguments args;
+    struct report *slots;
+    pid_t pids[JOBS_MAX];
+    uint64_t seeds[JOBS_MAX];
+    uint64_t started, done, failed;
+    uint64_t begin_ns, told_ns;
+    uint64_t *listed;
+    size_t n_listed;
+    struct report sum;
+};
+
+static uint64_t now_ns(void)
+{
+    return cb_clock_monotonic_ns(cb_clock_system());
+}
+
+/* ---- one run ---- */
+
+static void add_words(void *to, const void *from, size_t size)
+{
+    uint64_t *t = to;
+    const uint64_t *f = from;
+    for (size_t i = 0; i < size / sizeof *t; i++) {
+        t[i] += f[i];
+    }
+}
+
+static void fill_report(const struct sim *s, struct report *r)
+{
+    r->sim_ns = sim_now(s);
+    r->node_ns = sim_now(s) * s->options.nodes;
+    r->digest = s->digest;
+    r->sim = s->counters;
+    r->oracle = *sim_oracle_counters_get(s->oracle);
+    memcpy(r->judged, s->judged, sizeof r->judged);
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        struct replica_counters c = sim_node_counters(&s->nodes[id]);
+        struct proposer_counters p = sim_node_proposer_counters(&s->nodes[id]);
+        add_words(&r->replica, &c, sizeof c);
+        add_words(&r->proposer, &p, sizeof p);
+    }
+}
+
+static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
+{
+    static struct sim sim;
+    struct sim_options o;
+    const struct rlimit cpu = {SEED_CPU_MAX_S, SEED_CPU_MAX_S};
+    (void)setrlimit(RLIMIT_CPU, &cpu);
+    sim_options_draw(&o, seed, a->without);
+    if (a->cut_ns > 0 && a->cut_ns < o.duration_ns) {
+        o.duration_ns = a->cut_ns;
+    }
+    if (a->verbose) {
+        sim_options_print(&o);
+    }
+    sim_run(&sim, &o, a->verbose);
+    fill_report(&sim, r);
+    fflush(stdout);
+    _exit(0);
+}
+
+/* ---- many ---- */
+
+static void remove_lmdb_dir(pid_t pid)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf /dev/shm/coolbeans-sim.%d", (int)pid);
+    (void)!system(command);
+}
+
+static bool next_seed(struct series *s, uint64_t *seed)
+{
+    const struct arguments *a = &s->args;
+    if (s->n_listed > 0) {
+        if (s->started >= s->n_listed) {
+            return false;
+        }
+        *seed = s->listed[s->started];
+    } else {
+        bool is_over = a->seconds > 0 ? now_ns() - s->begin_ns >= a->seconds * CB_NS_PER_S
+                                      : s->started >= a->count;
+        if (is_over) {
+            return false;
+        }
+        *seed = a->first + s->started;
+    }
+    return s->failed < FAILED_MAX;
+}
+
+static bool start_one(struct series *s, unsigned slot)
+{
+    uint64_t seed;
+    if (!next_seed(s, &seed)) {
+        return false;
+    }
+    s->started++;
+    s->seeds[slot] = seed;
+    memset(&s->slots[slot], 0, sizeof s->slots[slot]);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0) {
+        cb_die("cannot start a process for a run");
+    }
+    if (pid == 0) {
+        run_one(&s->args, seed, &s->slots[slot]);
+    }
+    s->pids[slot] = pid;
+    return true;
+}
+
+static void tell_failure(struct series *s, unsigned slot, int status)
+{
+    s->failed++;
+    if (WIFSIGNALED(status)) {
+        fprintf(stderr, "seed %" PRIu64 ": CRASH by signal %d%s\n", s->seeds[slot],
+                WTERMSIG(status),
+                WTERMSIG(status) == SIGXCPU ? " (it did not come to an end)" : "");
+    } else if (WEXITSTATUS(status) != SIM_EXIT_VIOLATION) {
+        fprintf(stderr, "seed %" PRIu64 ": CRASH with exit code %d\n", s->seeds[slot],
+                WEXITSTATUS(status));
+    }
+    fprintf(stderr, "  again: make sim SEED=%" PRIu64 "\n", s->seeds[slot]);
+}
+
+static void end_one(struct series *s, unsigned slot, int status)
+{
+    remove_lmdb_dir(s->pids[slot]);
+    s->pids[slot] = 0;
+    s->done++;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        add_words(&s->sum, &s->slots[slot], sizeof s->sum);
+    } else {
+        tell_failure(s, slot, status);
+    }
+}
+
+static double hours(uint64_t ns)
+{
+    return (double)ns / 3.6e12;
+}
+
+static void tell_progress(struct series *s, bool is_last)
+{
+    uint64_t now = now_ns();
+    if (!is_last && now - s->told_ns < PROGRESS_NS) {
+        return;
+    }
+    s->told_ns = now;
+    double real_s = (double)(now - s->begin_ns) / 1e9;
+    const struct report *r = &s->sum;
+    printf("%6.0f s  %" PRIu64 " seeds  %" PRIu64
+           " failed  %.1f cluster-hours  %.0f x real time on "
+           "%u cores  %" PRIu64 " elections  %" PRIu64 " crashes  %" PRIu64 " installs\n",
+           real_s, s->done, s->failed, hours(r->sim_ns), (double)r->sim_ns / 1e9 / real_s,
+           s->args.jobs, r->sim.elections, r->sim.crashes, r->replica.installs);
+    fflush(stdout);
+}
+
+static void run_series(struct series *s)
+{
+    unsigned running = 0;
+    for (unsigned slot = 0; slot < s->args.jobs; slot++) {
+        running += start_one(s, slot);
+    }
+    while (running > 0) {
+        int status;
+        pid_t pid = wait(&status);
+        for (unsigned slot = 0; slot < s->args.jobs; slot++) {
+            if (s->pids[slot] == pid) {
+                end_one(s, slot, status);
+                running -= !start_one(s, slot);
+            }
+        }
+        if (!s->args.is_quiet) {
+            tell_progress(s, false);
+        }
+    }
+    tell_progress(s, true);
+}
+
+/* ---- what a series has shown ---- */
+
+typedef void (*counter_fn)(void *ctx, const char *name, uint64_t value, const char *what);
+
+static void each_counter(const struct report *r, counter_fn fn, void *ctx)
+{
+#define X(name, what) fn(ctx, "sim." #name, r->sim.name, what);
+    SIM_COUNTERS(X)
+#undef X
+#define X(name, what) fn(ctx, "replica." #name, r->replica.name, what);
+    REPLICA_COUNTERS(X)
+#undef X
+#define X(name, what) fn(ctx, "proposer." #name, r->proposer.name, what);
+    PROPOSER_COUNTERS(X)
+#undef X
+#define X(symbol, name, what) fn(ctx, "judged." #symbol, r->judged[HIST_##symbol], name);
+    HIST_PROPERTIES(X)
+#undef X
+    fn(ctx, "oracle.entries", r->oracle.entries, "entries applied first");
+    fn(ctx, "oracle.entries_again", r->oracle.entries_again, "entries applied again");
+    fn(ctx, "oracle.results", r->oracle.results, "results compared with the model's");
+    fn(ctx, "oracle.sessions_expired", r->oracle.sessions_expired, "sessions that expired");
+    fn(ctx, "oracle.expired_with_jobs", r->oracle.expired_with_jobs, "of them, with jobs held");
+    fn(ctx, "oracle.takeovers", r->oracle.takeovers, "sessions taken over by a new process");
+    fn(ctx, "oracle.resumes", r->oracle.resumes, "RESUME items");
+    fn(ctx, "oracle.suspended_due", r->oracle.suspended_due, "reservations that outlived a ttr");
+    fn(ctx, "oracle.requests_dropped", r->oracle.requests_dropped, "requests out of order");
+    fn(ctx, "oracle.states_compared", r->oracle.states_compared, "machines compared as a whole");
+    fn(ctx, "oracle.states_loaded", r->oracle.states_loaded, "machines loaded");
+    fn(ctx, "oracle.states_installed", r->oracle.states_installed, "machines from other nodes");
+}
+
+static void print_counter(void *ctx, const char *name, uint64_t value, const char *what)
+{
+    (void)ctx;
+    printf("%12" PRIu64 "  %-36s %s\n", value, name, what);
+}
+
+static void print_json(void *ctx, const char *name, uint64_t value, const char *what)
+{
+    (void)what;
+    fprintf(ctx, ", \"%s\": %" PRIu64, name, value);
+}
+
+static void write_json(const struct series *s)
+{
+    FILE *f = fopen(s->args.json, "w");
+    if (f == NULL) {
+        cb_die("cannot write %s", s->args.json);
+    }
+    fprintf(f,
+            "{\"first_seed\": %" PRIu64 ", \"seeds\": %" PRIu64 ", \"failed\": %" PRIu64
+            ", \"cluster_hours\": %.2f, \"node_hours\": %.2f, \"real_seconds\": %.0f, "
+            "\"cores\": %u",
+            s->n_listed > 0 ? s->listed[0] : s->args.first, s->done, s->failed,
+            hours(s->sum.sim_ns), hours(s->sum.node_ns), (double)(now_ns() - s->begin_ns) / 1e9,
+            s->args.jobs);
+    each_counter(&s->sum, print_json, f);
+    fprintf(f, "}\n");
+    if (fclose(f) != 0) {
+        cb_die("cannot write %s", s->args.json);
+    }
+}
+
+/* ---- arguments ---- */
+
+static const char usage[] =
+    "usage: coolbeans-sim [options]\n"
+    "  --seed N       one run; its digest is the same each time\n"
+    "  --first N      the first seed of a series (default 1)\n"
+    "  --count N      seeds in the series (default 100)\n"
+    "  --seconds N    as many as fit into N seconds instead\n"
+    "  --seeds FILE   the seeds in FILE instead, one a line, # begins a comment\n"
+    "  --jobs N       runs at once (default: 2)\n"
+    "  --without LIST fault classes to leave out, names with commas\n"
+    "  --cut MS       ends the faults after so many simulated milliseconds\n"
+    "  --json FILE    writes what was counted\n"
+    "  -v             every message and entry (with --seed)\n"
+    "  -q             no progress\n";
+
+static uint32_t parse_faults(char *list)
+{
+    uint32_t mask = 0;
+    for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
+        int f = 0;
+        while (f < SIM_FAULT_COUNT && strcmp(sim_fault_name((enum sim_fault)f), name) != 0) {
+            f++;
+        }
+        if (f == SIM_FAULT_COUNT) {
+            cb_die("there is no fault class \"%s\"", name);
+        }
+        mask |= 1u << f;
+    }
+    return mask;
+}
+
+static void read_seeds(struct series *s)
+{
+    FILE *f = fopen(s->args.seeds_file, "r");
+    char line[256];
+    if (f == NULL) {
+        cb_die("cannot read %s", s->args.seeds_file);
+    }
+    while (fgets(line, sizeof line, f) != NULL) {
+        char *end;
+        uint64_t seed = strtoull(line, &end, 10);
+        if (end != line) {
+            s->listed = cb_realloc(s->listed, (s->n_listed + 1) * sizeof s->listed[0]);
+            s->listed[s->n_listed++] = seed;
+        }
+    }
+    fclose(f);
+    if (s->n_listed == 0) {
+        cb_die("%s names no seed", s->args.seeds_file);
+    }
+}
+
+static bool parse(struct arguments *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},
+        {"first", required_argument, NULL, 'f'},
+        {"count", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 'S'},
+        {"seeds", required_argument, NULL, 'F'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"without", required_argument, NULL, 'w'},
+        {"cut", required_argument, NULL, 'C'},
+        {"json", required_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int o;
+    while ((o = getopt_long(argc, argv, "vqh", options, NULL)) != -1) {
+        uint64_t number = optarg != NULL ? strtoull(optarg, NULL, 10) : 0;
+        switch (o) {
+        case 's':
+            a->first = number;
+            a->count = 1;
+            a->jobs = 1;
+            a->seconds = 0;
+            break;
+        case 'f':
+            a->first = number;
+            break;
+        case 'c':
+            a->count = number;
+            break;
+        case 'S':
+            a->seconds = number;
+            break;
+        case 'F':
+            a->seeds_file = optarg;
+            break;
+        case 'j':
+            a->jobs = number >= 1 && number <= JOBS_MAX ? (unsigned)number : 1;
+            break;
+        case 'w':
+            a->without = parse_faults(optarg);
+            break;
+        case 'C':
+            a->cut_ns = number * CB_NS_PER_MS;
+            break;
+        case 'J':
+            a->json = optarg;
+            break;
+        case 'v':
+            a->verbose = true;
+            break;
+        case 'q':
+            a->is_quiet = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+int main(int argc, char **argv)
+{
+    static struct series s = {.args = {.first = 1, .count = 100, .jobs = 2}};
+    if (!parse(&s.args, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (s.args.seeds_file != NULL) {
+        read_seeds(&s);
+    }
+    s.slots = mmap(NULL, JOBS_MAX * sizeof *s.slots, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CB_ASSERT(s.slots != MAP_FAILED);
+    s.begin_ns = s.told_ns = now_ns();
+    run_series(&s);
+    if (s.args.count == 1 && s.args.seconds == 0 && s.failed == 0 && s.n_listed == 0) {
+        printf("seed %" PRIu64 ": digest %016" PRIx64 "\n", s.args.first, s.sum.digest);
+    } else if (!s.args.is_quiet) {
+        each_counter(&s.sum, print_counter, NULL);
+    }
+    if (s.args.json != NULL) {
+        write_json(&s);
+    }
+    return s.failed > 0 ? 1 : 0;
+}

@@ -1,0 +1,93 @@
+/* What a seed is like. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sim/sim.h"
+
+static const char *const fault_names[SIM_FAULT_COUNT] = {
+#define X(symbol, name, what) name,
+    SIM_FAULTS(X)
+#undef X
+};
+
+const char *sim_fault_name(enum sim_fault f)
+{
+    return fault_names[f];
+}
+
+static uint64_t between(struct cb_rng *rng, uint64_t min, uint64_t max)
+{
+    return min + cb_rng_below(rng, max - min + 1);
+}
+
+/* Some seeds have one class of fault alone, a few none, most have half of them. */
+static uint32_t draw_faults(struct cb_rng *rng)
+{
+    uint32_t all = (1u << SIM_FAULT_COUNT) - 1;
+    switch (cb_rng_below(rng, 10)) {
+    case 0:
+        return 1u << cb_rng_below(rng, SIM_FAULT_COUNT);
+    case 1:
+        return cb_rng_chance(rng, 1, 5) ? 0 : all;
+    default:
+        return (uint32_t)cb_rng_u64(rng) & all;
+    }
+}
+
+struct snapshots {
+    unsigned threshold, trailing, inflight;
+};
+
+/* The last is what production runs with; the others make snapshots often, and have to be safe too
+ * (docs/adr/0006). */
+static const struct snapshots snapshot_choices[] = {
+    {64, 128, 16},
+    {64, 128, 16},
+    {200, 400, 64},
+    {CB_RAFT_SNAPSHOT_THRESHOLD, CB_RAFT_SNAPSHOT_TRAILING, CB_RAFT_INFLIGHT_MAX},
+};
+
+static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
+{
+    uint64_t kind = cb_rng_below(rng, 20);
+    o->nodes = kind == 0 ? 1 : kind <= 2 ? 5 : 3;
+    o->proxies = (uint32_t)between(rng, 1, SIM_PROXIES_MAX);
+    o->clients = (uint32_t)between(rng, 2, 12);
+    const struct snapshots *c = &snapshot_choices[cb_rng_below(rng, 4)];
+    o->snapshot_threshold = c->threshold;
+    o->snapshot_trailing = c->trailing;
+    o->inflight_max = c->inflight;
+    o->session_timeout_ns = between(rng, 3, 12) * CB_NS_PER_S;
+    o->lmdb = cb_rng_chance(rng, 1, 8);
+    o->job_size_max = CB_JOB_SIZE_DEFAULT; /* what the clients count on */
+}
+
+void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
+{
+    struct cb_rng rng;
+    cb_rng_init(&rng, seed);
+    *o = (struct sim_options){.seed = seed};
+    o->faults = draw_faults(&rng) & ~without;
+    draw_cluster(o, &rng);
+    o->duration_ns = between(&rng, 40, 90) * CB_NS_PER_S;
+    o->fault_gap_ns = between(&rng, 1000, 12000) * CB_NS_PER_MS;
+    o->net_ns = between(&rng, 50, 5000) * 1000;
+    o->disk_ns = between(&rng, 50, 8000) * 1000;
+}
+
+void sim_options_print(const struct sim_options *o)
+{
+    printf("seed %" PRIu64 ": %u nodes, %u proxies, %u clients, %" PRIu64
+           " s, snapshots %u/%u, %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
+           " us, a fault every %" PRIu64 " ms:",
+           o->seed, o->nodes, o->proxies, o->clients, o->duration_ns / CB_NS_PER_S,
+           o->snapshot_threshold, o->snapshot_trailing, o->lmdb ? "LMDB" : "store in memory",
+           o->session_timeout_ns / CB_NS_PER_S, o->net_ns / 1000, o->disk_ns / 1000,
+           o->fault_gap_ns / CB_NS_PER_MS);
+    for (int f = 0; f < SIM_FAULT_COUNT; f++) {
+        if ((o->faults >> f & 1) != 0) {
+            printf(" %s", fault_names[f]);
+        }
+    }
+    printf("%s\n", o->faults == 0 ? " none" : "");
+}
