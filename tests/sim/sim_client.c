@@ -140,23 +140,21 @@ static void work(struct sim_client *c, uint64_t now_ns)
     }
 }
 
-/* It does not wait for what may never come, and closes when it holds nothing. */
+/* It does not wait for what may never come, and closes when nothing is left to end. */
 static void wind_down(struct sim_client *c, uint64_t now_ns)
 {
-    bool waits = c->n_reserves > 0;
-    bool is_idle = c->n_sent == 0 && c->n_held == 0;
-    if (waits) {
-        sc_leave(c, cb_rng_chance(&c->rng, 1, 2) ? SIM_CLIENT_HALF_CLOSES : SIM_CLIENT_CLOSES,
-                 now_ns);
-        return;
-    }
-    if (is_idle) {
-        sc_choose_leaving(c, now_ns);
+    if (c->n_reserves > 0) {
+        bool half = cb_rng_chance(&c->rng, 1, 2);
+        sc_leave(c, half ? SIM_CLIENT_HALF_CLOSES : SIM_CLIENT_CLOSES, now_ns);
         return;
     }
     while (sc_may_send(c) && sc_choose_ending(c, now_ns)) {
     }
-    c->wake_ns = now_ns + PATIENCE_NS;
+    if (c->n_sent == 0) {
+        sc_choose_leaving(c, now_ns);
+    } else {
+        c->wake_ns = now_ns + PATIENCE_NS;
+    }
 }
 
 void sim_client_wake(struct sim_client *c, uint64_t now_ns)

@@ -5,6 +5,7 @@
 #include "sim/sim_client_internal.h"
 
 #define KICK_BOUND 1000000
+#define BURST 24 /* reserves on their way once there was one job */
 
 static void kick_tube(struct sim_client *c, uint64_t now_ns)
 {
@@ -13,9 +14,12 @@ static void kick_tube(struct sim_client *c, uint64_t now_ns)
     sc_send_kick(c, KICK_BOUND, now_ns);
 }
 
+/* Waits for one job; when it comes there may be thousands, and they are asked for at once. */
 static void reserve(struct sim_client *c, uint64_t now_ns)
 {
     c->drain_stage = SC_DRAIN_RESERVE;
+    c->drain_burst = false;
+    c->drain_outstanding = 1;
     uint64_t quarter_s = c->quiet_ns / 4 / CB_NS_PER_S;
     sc_send_reserve_timeout(c, quarter_s > 1 ? (uint32_t)quarter_s : 1, now_ns);
 }
@@ -65,11 +69,26 @@ static void kicked(struct sim_client *c, uint32_t count, uint64_t now_ns)
     }
 }
 
+static void burst(struct sim_client *c, uint64_t now_ns)
+{
+    c->drain_burst = true;
+    for (int i = 0; i < BURST; i++) {
+        sc_send_reserve_timeout(c, 0, now_ns);
+    }
+    c->drain_outstanding += BURST;
+}
+
 static void reserved(struct sim_client *c, const struct hist_record *record, uint64_t now_ns)
 {
     if (record->result == HIST_OK) {
         c->last_ns = now_ns;
+        c->drain_outstanding++;
         sc_send_id(c, SC_DELETE, record->id, now_ns);
+        if (!c->drain_burst) {
+            burst(c, now_ns);
+        }
+    } else if (c->drain_burst) {
+        return; /* there are no more now: the last answer of the burst goes on */
     } else if (now_ns - c->last_ns < c->quiet_ns) {
         sc_drain_start(c, now_ns);
     } else {
@@ -94,10 +113,12 @@ void sc_drain_answered(struct sim_client *c,
         watch_next(c, now_ns);
         break;
     case SC_DRAIN_RESERVE:
-        if (kind == SC_DELETE) {
-            reserve(c, now_ns);
-        } else {
+        c->drain_outstanding--;
+        if (kind != SC_DELETE) {
             reserved(c, record, now_ns);
+        }
+        if (c->drain_burst && c->drain_outstanding == 0) {
+            reserve(c, now_ns);
         }
         break;
     case SC_DRAIN_STATS:

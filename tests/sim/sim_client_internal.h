@@ -138,6 +138,8 @@ struct sim_client {
     enum sc_drain_stage drain_stage;
     uint16_t drain_tube;
     bool drain_watches; /* all tubes already */
+    bool drain_burst;
+    uint32_t drain_outstanding; /* reserves and deletes without an answer */
     uint64_t quiet_ns;
     uint64_t last_ns; /* when something last came out of the queue, or was kicked */
 };
