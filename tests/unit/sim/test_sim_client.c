@@ -1,5 +1,6 @@
-/* Proves that the simulated client writes each command as the protocol says, records it, takes every
- * answer that beanstalkd may give to it, and tells of every other, wherever the bytes are cut. */
+/* Proves that the simulated client writes each command as the protocol says, records it, takes
+ * every answer that beanstalkd may give to it, and tells of every other, wherever the bytes are
+ * cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
