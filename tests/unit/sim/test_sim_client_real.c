@@ -297,6 +297,7 @@ static void expect_properties(const struct rig *r)
     cb_buf_append(&text, "", 1);
     for (int i = 0; i < HIST_PROPERTY_COUNT; i++) {
         printf("property %d: judged %ju\n", i, (uintmax_t)verdict.judged[i]);
+        assert_int_not_equal(verdict.judged[i], 0);
     }
     if (!is_good) {
         fail_msg("%s", (const char *)text.base);
