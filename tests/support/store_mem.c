@@ -11,6 +11,7 @@ struct blob {
 struct record {
     struct blob key;
     struct blob value;
+    uint64_t checksum;
 };
 
 /* Records in the order of their keys. */
@@ -18,6 +19,7 @@ struct table {
     struct record *records;
     size_t n;
     size_t cap;
+    uint64_t sum; /* of the checksums */
 };
 
 struct state {
@@ -92,6 +94,8 @@ static void insert(struct table *t, struct cb_span key, struct cb_span value)
     size_t at = lower_bound(t, key);
     memmove(&t->records[at + 1], &t->records[at], (t->n - at) * sizeof(*t->records));
     t->records[at] = (struct record){.key = copy_of(key), .value = copy_of(value)};
+    t->records[at].checksum = store_record_checksum(key, value);
+    t->sum += t->records[at].checksum;
     t->n++;
 }
 
@@ -104,6 +108,9 @@ static void put(struct table *t, struct cb_span key, struct cb_span value)
     }
     cb_free(r->value.ptr);
     r->value = copy_of(value);
+    t->sum -= r->checksum;
+    r->checksum = store_record_checksum(key, value);
+    t->sum += r->checksum;
 }
 
 static void del(struct table *t, struct cb_span key)
@@ -114,6 +121,7 @@ static void del(struct table *t, struct cb_span key)
     }
     cb_free(r->key.ptr);
     cb_free(r->value.ptr);
+    t->sum -= r->checksum;
     size_t at = (size_t)(r - t->records);
     memmove(r, r + 1, (t->n - at - 1) * sizeof(*r));
     t->n--;
@@ -133,11 +141,7 @@ static void table_fini(struct table *t)
 static void count_records(struct state *st)
 {
     st->meta.record_count = st->records.n;
-    st->meta.record_sum = 0;
-    for (size_t i = 0; i < st->records.n; i++) {
-        const struct record *r = &st->records.records[i];
-        st->meta.record_sum += store_record_checksum(span_of(r->key), span_of(r->value));
-    }
+    st->meta.record_sum = st->records.sum;
 }
 
 struct store_mem_disk *store_mem_disk_create(const char *cluster)
