@@ -40,7 +40,7 @@ struct arguments {
     unsigned jobs;
     uint32_t without;
     uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
-    bool verbose, is_quiet, counters_must_be;
+    bool verbose, is_quiet, is_here;
     const char *json, *seeds_file;
 };
 
@@ -145,7 +145,7 @@ static bool start_one(struct series *s, unsigned slot)
     s->seeds[slot] = seed;
     memset(&s->slots[slot], 0, sizeof s->slots[slot]);
     fflush(stdout);
-    pid_t pid = fork();
+    pid_t pid = s->args.is_here ? 0 : fork();
     if (pid < 0) {
         cb_die("cannot start a process for a run");
     }
@@ -303,6 +303,7 @@ static const char usage[] =
     "  --without LIST fault classes to leave out, names with commas\n"
     "  --cut MS       ends the faults after so many simulated milliseconds\n"
     "  --json FILE    writes what was counted\n"
+    "  --here         in this process, for a debugger (with --seed)\n"
     "  -v             every message and entry (with --seed)\n"
     "  -q             no progress\n";
 
@@ -354,6 +355,7 @@ static bool parse(struct arguments *a, int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},
         {"without", required_argument, NULL, 'w'},
         {"cut", required_argument, NULL, 'C'},
+        {"here", no_argument, NULL, 'H'},
         {"json", required_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -389,6 +391,9 @@ static bool parse(struct arguments *a, int argc, char **argv)
         case 'C':
             a->cut_ns = number * CB_NS_PER_MS;
             break;
+        case 'H':
+            a->is_here = true;
+            break;
         case 'J':
             a->json = optarg;
             break;
@@ -422,7 +427,7 @@ int main(int argc, char **argv)
     run_series(&s);
     if (s.args.count == 1 && s.args.seconds == 0 && s.failed == 0 && s.n_listed == 0) {
         printf("seed %" PRIu64 ": digest %016" PRIx64 "\n", s.args.first, s.sum.digest);
-    } else if (!s.args.is_quiet) {
+    } else if (!s.args.is_quiet && s.done > 1) {
         each_counter(&s.sum, print_counter, NULL);
     }
     if (s.args.json != NULL) {

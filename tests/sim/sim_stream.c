@@ -32,6 +32,7 @@ struct lane {
     bool pump_is_due;
     bool sender_waits; /* for the room that flow control gives */
     bool is_writing;   /* a message is in the sender's hands */
+    bool is_broken;    /* what is sent from now on goes nowhere */
 };
 
 struct sim_stream {
@@ -46,6 +47,7 @@ struct sim_stream {
     bool node_is_reading;
     bool is_ended; /* by the node: nothing more goes down */
     struct lane up, down;
+    struct cb_list lost; /* frames: sent after it broke */
     unsigned events; /* that name it */
 };
 
@@ -58,15 +60,18 @@ static void frame_free(struct frame *f)
     cb_free(f);
 }
 
-static unsigned lane_clear(struct lane *l)
+static void frames_free(struct cb_list *frames)
 {
     struct cb_list *f;
-    unsigned n = l->n_messages;
-    while ((f = cb_list_first(&l->frames)) != NULL) {
+    while ((f = cb_list_first(frames)) != NULL) {
         frame_free(CB_CONTAINER(f, struct frame, link));
     }
+}
+
+static void lane_clear(struct lane *l)
+{
+    frames_free(&l->frames);
     l->n_messages = 0;
-    return n;
 }
 
 static void release(struct sim_stream *st)
@@ -74,8 +79,9 @@ static void release(struct sim_stream *st)
     if (st->proxy != NULL || st->node_has_it || st->events > 0) {
         return;
     }
-    (void)lane_clear(&st->up);
-    (void)lane_clear(&st->down);
+    frames_free(&st->lost);
+    lane_clear(&st->up);
+    lane_clear(&st->down);
     cb_list_remove(&st->link);
     cb_list_remove(&st->at_node);
     cb_free(st);
@@ -105,7 +111,7 @@ static void node_forgets(struct sim_stream *st)
     }
     st->node_has_it = false;
     cb_list_remove(&st->at_node);
-    (void)lane_clear(&st->up);
+    lane_clear(&st->up);
 }
 
 static void proxy_is_told(struct sim_stream *st, const char *text, const char *leader)
@@ -113,7 +119,7 @@ static void proxy_is_told(struct sim_stream *st, const char *text, const char *l
     struct sim_proxy *p = st->proxy;
     if (p != NULL) {
         st->proxy = NULL;
-        (void)lane_clear(&st->down);
+        lane_clear(&st->down);
         sim_proxy_stream_closed(p, st, text, leader);
     }
 }
@@ -282,7 +288,7 @@ static void pump(struct sim_stream *st, struct lane *l)
             return;
         }
         if (l == &st->down && st->proxy == NULL) {
-            (void)lane_clear(l);
+            lane_clear(l);
             return;
         }
         struct arrival *a = cb_calloc(1, sizeof *a);
@@ -303,6 +309,10 @@ static struct frame *add_frame(struct sim_stream *st, struct lane *l, enum frame
     l->last_ns = f->at_ns;
     cb_buf_init(&f->bytes);
     cb_list_init(&f->link);
+    if (l->is_broken) {
+        cb_list_push_back(&st->lost, &f->link);
+        return f;
+    }
     cb_list_push_back(&l->frames, &f->link);
     l->n_messages += kind == FRAME_MESSAGE;
     schedule_pump(st, l);
@@ -396,6 +406,7 @@ void sim_stream_open(struct sim_proxy *p, struct sim_node *n)
     cb_list_init(&st->at_node);
     cb_list_init(&st->up.frames);
     cb_list_init(&st->down.frames);
+    cb_list_init(&st->lost);
     cb_list_push_back(&p->sim->streams, &st->link);
     p->stream = st;
     p->sim->counters.streams++;
@@ -424,7 +435,7 @@ static void tell_node_later(struct sim_stream *st, uint64_t in_ns)
 void sim_stream_leave(struct sim_stream *st)
 {
     st->proxy = NULL;
-    (void)lane_clear(&st->down);
+    lane_clear(&st->down);
     bool is_cut = is_stopped(st, &st->up);
     tell_node_later(st, is_cut ? sim_between(st->sim, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS)
                                : latency(st->sim));
@@ -469,6 +480,7 @@ void sim_stream_break(struct sim_stream *st)
     st->sim->counters.streams_cut++;
     lose_tail(st, &st->up);
     lose_tail(st, &st->down);
+    st->up.is_broken = st->down.is_broken = true;
     tell_node_later(st, latency(st->sim) * 2);
     tell_proxy_later(st, latency(st->sim) * 2);
 }
