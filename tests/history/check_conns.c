@@ -49,24 +49,27 @@ static void find_conns(struct check *c)
     cb_map_fini(&by_number);
 }
 
-static void bound_conns(struct check *c)
+/* A server that may close connections may have done so before its client saw that, or closed. */
+static uint64_t alive_until(const struct check *c, const struct check_conn *conn)
 {
     const struct hist_check_options *o = c->options;
+    uint64_t end = conn->is_closed ? conn->closed_ns : HIST_NEVER;
+    if (!conn->by_server && o->closes_allowed == 0) {
+        return end;
+    }
+    if (o->close_notice_ns == 0) {
+        return conn->answered_ns;
+    }
+    return check_max(conn->answered_ns, check_sub(check_min(end, c->end_ns), o->close_notice_ns));
+}
+
+static void bound_conns(struct check *c)
+{
     for (uint32_t i = 0; i < c->conns_count; i++) {
         struct check_conn *conn = &c->conns[i];
-        if (!conn->is_closed) {
-            continue;
-        }
-        conn->alive_ns = conn->closed_ns;
-        if (conn->by_server) {
-            conn->alive_ns = conn->answered_ns;
-            if (o->close_notice_ns != 0) {
-                conn->alive_ns =
-                    check_max(conn->alive_ns, check_sub(conn->closed_ns, o->close_notice_ns));
-            }
-        }
-        if (o->forgotten_ns != 0) {
-            conn->gone_ns = check_add(conn->closed_ns, o->forgotten_ns);
+        conn->alive_ns = alive_until(c, conn);
+        if (conn->is_closed && c->options->forgotten_ns != 0) {
+            conn->gone_ns = check_add(conn->closed_ns, c->options->forgotten_ns);
         }
     }
 }

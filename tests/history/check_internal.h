@@ -3,7 +3,8 @@
  * use what those before it have found out.
  *
  * A window is the time in which a record took effect, if it did. One record is certainly before
- * another when its window ends before the other's begins, or when the same connection sent it first.
+ * another when its window ends before the other's begins, or when its connection is the same and it
+ * was sent first.
  * Two moments that are equal say nothing about an order.
  *
  * Threads:  one. */

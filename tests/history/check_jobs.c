@@ -65,10 +65,7 @@ static const struct hist_record *puts_find(const struct puts *p, const uint64_t 
 
 static void event_add(struct check *c, uint64_t id, size_t place)
 {
-    if (c->events_count == c->events_cap) {
-        c->events_cap = c->events_cap == 0 ? 1024 : 2 * c->events_cap;
-        c->events = cb_realloc(c->events, c->events_cap * sizeof(*c->events));
-    }
+    CB_ASSERT(c->events_count < c->events_cap);
     c->events[c->events_count++] = (struct check_event){.id = id, .place = place};
 }
 

@@ -1,9 +1,9 @@
 /* P9: of the jobs that a reserve could have had, the first by (priority, id); and that one, rather
  * than none.
  *
- * The certainly ready jobs are the leaves of a tree, sorted by (tube, priority, id); those that have
- * begun before the query at hand hold the moment at which they end. A reserve without an answer may
- * hold one of them at any time, so that many must be passed over before one counts. */
+ * The certainly ready jobs are the leaves of a tree, sorted by (tube, priority, id); those which
+ * have begun before the query at hand hold the moment at which they end. A reserve without an answer
+ * may hold one of them at any time, so that many must be passed over before one counts. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* When a job is certainly ready, buried or delayed: from a command that answered that it made it so,
- * to the begin of the window of the next that may have changed it. */
+/* When a job is certainly ready, buried or delayed: from a command which answered that it made it
+ * so, to the begin of the window of the next that may have changed it. */
 #include <inttypes.h>
 
 #include "common/base/cb_mem.h"
@@ -71,8 +71,8 @@ static size_t changes_begun(const struct check *c, const struct changes *ch, uin
 
 #define CHANGED_SOON SIZE_MAX
 
-/* The first that may change the state that `ch->all[i]` made; CHANGED_SOON: perhaps one whose window
- * begins before its own ends. */
+/* The first that may change the state that `ch->all[i]` made; CHANGED_SOON: perhaps one whose
+ * window begins before its own ends. */
 static size_t change_after(const struct check *c, const struct changes *ch, size_t i)
 {
     const struct check_at *at = check_beside(c, ch->all[i]);
@@ -94,10 +94,7 @@ static void certain_push(struct check *c, struct check_job *job, struct check_ce
     if (s.from >= s.to) {
         return;
     }
-    if (c->certain_count == c->certain_cap) {
-        c->certain_cap = c->certain_cap == 0 ? 1024 : 2 * c->certain_cap;
-        c->certain = cb_realloc(c->certain, c->certain_cap * sizeof(*c->certain));
-    }
+    CB_ASSERT(c->certain_count < c->certain_cap);
     s.job = (size_t)(job - c->jobs);
     c->certain[c->certain_count++] = s;
     job->certain_count++;

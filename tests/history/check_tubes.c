@@ -7,7 +7,7 @@ static const struct hist_record *event(const struct check *c, const struct check
     return &c->records[c->events[job->events_first + i].place];
 }
 
-/* Until when what falls due after `d` from a window has certainly done so; HIST_NEVER: not known. */
+/* Until when what falls due after `d` from a window has certainly done so; HIST_NEVER: unknown. */
 static uint64_t due_end(const struct check *c, const struct check_window *w, uint64_t d)
 {
     const struct hist_check_options *o = c->options;

@@ -94,7 +94,7 @@ struct hist_record {
     uint32_t bound;   /* kick */
     uint32_t count;   /* kick: answered */
     int64_t timeout;  /* reserve: seconds, -1: none */
-    /* stats, stats-tube answered OK: current-jobs-ready, -reserved, -delayed and -buried together */
+    /* stats, stats-tube answered OK: current-jobs-ready, -reserved, -delayed, -buried together */
     uint64_t jobs;
     bool has_jobs;         /* `jobs` was read */
     bool by_server;        /* close: the client did nothing that makes a server close */
@@ -109,7 +109,8 @@ void history_destroy(struct history *h);
 /* The number of a tube's name, from 1; the same for the same name. */
 uint32_t history_tube(struct history *h, const char *name);
 const char *history_tube_name(const struct history *h, uint32_t tube);
-/* The record's place; the records of one connection are in the order of its commands. `complete_ns` is HIST_NEVER and `result` HIST_UNKNOWN until it is answered. */
+/* The record's place; those of one connection are in the order of its commands. `complete_ns` is
+ * HIST_NEVER and `result` HIST_UNKNOWN until it is answered. */
 size_t history_invoke(struct history *h, const struct hist_record *r);
 /* To be completed by the caller; valid until the next history_invoke. */
 struct hist_record *history_at(struct history *h, size_t place);

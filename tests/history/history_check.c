@@ -94,6 +94,10 @@ bool history_check(const struct history *h,
                       .count = history_count(h)};
     *out = (struct hist_verdict){0};
     c.at = cb_calloc(c.count + 1, sizeof(*c.at));
+    c.events_cap = c.count + 1; /* each record is one at most */
+    c.events = cb_malloc(c.events_cap * sizeof(*c.events));
+    c.certain_cap = 2 * c.count + 1; /* a delay makes two */
+    c.certain = cb_malloc(c.certain_cap * sizeof(*c.certain));
     for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         steps[i](&c);
     }

@@ -45,8 +45,10 @@ struct hist_check_options {
     uint64_t stall_max_ns;   /* P14: the longest time to an answer that needs no waiting; 0: any */
     uint64_t late_max_ns;    /* P12: how late a delayed job may be ready; 0: any */
     /* The two below make the checkers see more; 0 is always safe. */
-    uint64_t close_notice_ns; /* a connection that the server closed was open this long before its
-                                 client saw that, or longer ago; 0: not known */
+    uint64_t close_notice_ns; /* the longest time from when a server closes a connection, for
+                                 whatever fault, until its client sees that, the longest time that
+                                 a proxy stands still included; 0: not known. With
+                                 closes_allowed, a silent holder is trusted up to then only */
     uint64_t forgotten_ns; /* so long after its close a connection holds nothing, waits for nothing,
                               and no command of it takes effect any more; 0: not known */
 };
@@ -58,7 +60,8 @@ struct hist_verdict {
                                              was proves nothing */
 };
 
-/* True: no violation. `text` (may be NULL) gets a paragraph per violation, the first few of each. */
+/* True: no violation. `text` (may be NULL) gets a paragraph for each of the first few violations of
+ * each property. */
 bool history_check(const struct history *h,
                    const struct hist_check_options *options,
                    struct hist_verdict *out,

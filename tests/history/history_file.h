@@ -1,15 +1,15 @@
 /* A history as text, so that one program can write it and another judge it.
  *
- * The first line is "coolbeans-history 1". Each other line is a record, in the order of the commands
- * within each connection:
+ * The first line is "coolbeans-history 1". Each other line is a record, those of one connection
+ * in the order of its commands:
  *
  *     INVOKE COMPLETE CONN OP RESULT [NAME=VALUE ...]
  *
- * INVOKE and COMPLETE are nanoseconds, COMPLETE is "-" when there was no answer. OP is connect close
- * put use watch ignore reserve reserve-job delete release bury touch kick kick-job pause-tube peek
- * peek-ready peek-delayed peek-buried stats-job stats-tube stats list other. RESULT is unknown ok
- * not-found buried timed-out deadline-soon not-ignored rejected error (history.h says which words of
- * the protocol each stands for). The names, each at most once, 0 when missing:
+ * INVOKE and COMPLETE are nanoseconds, COMPLETE is "-" when there was no answer. OP is connect
+ * close put use watch ignore reserve reserve-job delete release bury touch kick kick-job pause-tube
+ * peek peek-ready peek-delayed peek-buried stats-job stats-tube stats list other. RESULT is unknown
+ * ok not-found buried timed-out deadline-soon not-ignored rejected error (history.h says which words
+ * of the protocol each stands for). The names, each at most once, 0 when missing:
  *
  *     tube=NAME id=N token=HEX32 hash=HEX len=N pri=N delay=N ttr=N bound=N count=N
  *     timeout=N (-1: none) jobs=N state=ready|reserved|delayed|buried by=server

@@ -52,7 +52,7 @@ event_add(struct queue_sim *q, uint64_t at, enum event_kind kind, uint32_t conn,
 
 static uint64_t latency(struct queue_sim *q)
 {
-    return cb_rng_below(&q->rng, QUEUE_LATENCY_NS);
+    return cb_rng_below(&q->rng, q->latency);
 }
 
 /* --- sending and receiving --- */
@@ -456,6 +456,8 @@ struct history *queue_sim(uint64_t seed, enum queue_fault fault, uint64_t *fault
     cb_heap_init(&q.events, event_less);
     history_tube(q.h, "a");
     history_tube(q.h, "b");
+    static const uint64_t latencies[] = {MS_, 20 * MS_, 20 * MS_, 100 * MS_, QUEUE_LATENCY_NS};
+    q.latency = latencies[cb_rng_below(&q.rng, 5)];
     q.drift = (int64_t)cb_rng_below(&q.rng, 41) - 20;
     for (uint64_t n = 2 + cb_rng_below(&q.rng, 5); n > 0; n--) {
         client_connect(&q);

@@ -1,6 +1,6 @@
 /* Proves that a history keeps its records and tubes, that tokens are read back and never the same,
- * that a file gives back what was written and refuses lines that are none, and that the tree and the
- * spans of the checkers answer as a plain search does. */
+ * that a file gives back what was written and refuses lines that are none, and that the tree and
+ * the spans of the checkers answer as a plain search does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

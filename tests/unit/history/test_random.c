@@ -14,11 +14,11 @@
 #include "unit/history/examples.h"
 #include "unit/history/queue_sim.h"
 
-/* Of so many runs with a fault one must be found wrong; most faults need one or two. */
-#define FAULTY_RUNS 100
+/* Of so many runs with a fault one must be found wrong; most faults need one to three. */
+#define FAULTY_RUNS 25
 
 static uint64_t seed;
-static uint64_t runs = 1000;
+static uint64_t runs = 500;
 
 static const struct {
     const char *what;
