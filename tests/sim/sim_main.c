@@ -40,7 +40,7 @@ struct arguments {
     unsigned jobs;
     uint32_t without;
     uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
-    bool verbose, is_quiet, is_here;
+    bool verbose, is_quiet, is_here, stops_at_first;
     const char *json, *seeds_file;
 };
 
@@ -132,7 +132,7 @@ static bool next_seed(struct series *s, uint64_t *seed)
         }
         *seed = a->first + s->started;
     }
-    return s->failed < FAILED_MAX;
+    return s->failed < (a->stops_at_first ? 1 : FAILED_MAX);
 }
 
 static bool start_one(struct series *s, unsigned slot)
@@ -303,6 +303,7 @@ static const char usage[] =
     "  --without LIST fault classes to leave out, names with commas\n"
     "  --cut MS       ends the faults after so many simulated milliseconds\n"
     "  --json FILE    writes what was counted\n"
+    "  --stop-at-first ends a series at the first seed that fails\n"
     "  --here         in this process, for a debugger (with --seed)\n"
     "  -v             every message and entry (with --seed)\n"
     "  -q             no progress\n";
@@ -356,6 +357,7 @@ static bool parse(struct arguments *a, int argc, char **argv)
         {"without", required_argument, NULL, 'w'},
         {"cut", required_argument, NULL, 'C'},
         {"here", no_argument, NULL, 'H'},
+        {"stop-at-first", no_argument, NULL, '1'},
         {"json", required_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -393,6 +395,9 @@ static bool parse(struct arguments *a, int argc, char **argv)
             break;
         case 'H':
             a->is_here = true;
+            break;
+        case '1':
+            a->stops_at_first = true;
             break;
         case 'J':
             a->json = optarg;
