@@ -16,16 +16,9 @@ static bool may_be_woken(const struct check *c,
                          const struct check_window *set,
                          const struct check_window *seen)
 {
-    for (size_t i = 0; i < job->events_count; i++) {
-        const struct hist_record *r = event(c, job, i);
-        const struct check_window *w = &check_beside(c, r)->w;
-        if (w->lo > seen->hi) {
-            break;
-        }
-        if ((r->op == HIST_KICK_JOB || r->op == HIST_RESERVE_JOB) && check_may_have(r) &&
-            w->hi >= set->lo) {
-            return true;
-        }
+    size_t begun = check_events_begun(c, job, seen->hi);
+    if (begun > 0 && c->events[job->events_first + begun - 1].woken > set->lo) {
+        return true;
     }
     const struct check_spans *kicks = &c->tubes[job->put->tube].kicks;
     return seen->hi >= set->lo && check_spans_meeting(kicks, set->lo, seen->hi) > 0;

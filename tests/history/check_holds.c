@@ -25,6 +25,22 @@ void check_events_sort(struct check *c, const struct check_job *job)
     qsort(c->events + job->events_first, job->events_count, sizeof(*c->events), compare_event);
 }
 
+size_t check_events_begun(const struct check *c, const struct check_job *job, uint64_t t)
+{
+    const struct check_event *events = c->events + job->events_first;
+    size_t low = 0;
+    size_t high = job->events_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (events[mid].key <= t) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
 static bool is_reserve(const struct hist_record *r)
 {
     return (r->op == HIST_RESERVE || r->op == HIST_RESERVE_JOB) && r->result == HIST_OK;

@@ -99,6 +99,7 @@ struct check_event {
     size_t place;
     uint64_t key;    /* sorted by: scratch */
     uint64_t latest; /* the latest window of an answered change of priority up to this one ends */
+    uint64_t woken;  /* the same of what may end a delay early, plus 1; 0: none */
 };
 
 struct check_tube {
@@ -247,6 +248,8 @@ uint64_t check_delay_ns(const struct hist_record *r);
 struct check_job *check_job_find(const struct check *c, uint64_t id);
 /* The tubes watched before that record; false when they are not certain. */
 bool check_watched(const struct check *c, size_t place, const uint32_t **tubes, size_t *count);
+/* The number of a job's events whose windows begin at or before `t`; not before check_holds. */
+size_t check_events_begun(const struct check *c, const struct check_job *job, uint64_t t);
 /* Sorts the events of a job by `key`, then place. */
 void check_events_sort(struct check *c, const struct check_job *job);
 /* How many unanswered reserves may hold a job of the tube at some time of that window. */

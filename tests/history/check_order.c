@@ -2,8 +2,8 @@
  * than none.
  *
  * The certainly ready jobs are the leaves of a tree, sorted by (tube, priority, id); those which
- * have begun before the query at hand hold the moment at which they end. A reserve without an answer
- * may hold one of them at any time, so that many must be passed over before one counts. */
+ * have begun before the query at hand hold the moment at which they end. A reserve without an
+ * answer may hold one of them at any time: so many must be passed over before one counts. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -212,10 +212,17 @@ static void follow(struct check *c,
     }
 }
 
+/* What may end a delay before its time. */
+static bool may_wake(const struct hist_record *r)
+{
+    return (r->op == HIST_KICK_JOB || r->op == HIST_RESERVE_JOB) && check_may_have(r);
+}
+
 /* Priorities that only unanswered commands set, and until when answered ones may have. */
 static void note_priorities(struct check *c, struct check_job *job)
 {
     uint64_t latest = 0;
+    uint64_t woken = 0;
     job->unsure_from = HIST_NEVER;
     job->unsure_low = UINT32_MAX;
     job->unsure_high = 0;
@@ -230,7 +237,9 @@ static void note_priorities(struct check *c, struct check_job *job)
             job->unsure_low = r->pri < job->unsure_low ? r->pri : job->unsure_low;
             job->unsure_high = r->pri > job->unsure_high ? r->pri : job->unsure_high;
         }
+        woken = may_wake(r) ? check_max(woken, check_add(w->hi, 1)) : woken;
         c->events[job->events_first + i].latest = latest;
+        c->events[job->events_first + i].woken = woken;
     }
 }
 
@@ -257,22 +266,6 @@ static void pri_include(struct pri_range *p,
     }
 }
 
-/* The number of events whose windows begin at or before `t`. */
-static size_t events_begun(const struct check *c, const struct check_job *job, uint64_t t)
-{
-    size_t low = 0;
-    size_t high = job->events_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (check_beside(c, event(c, job, mid))->w.lo <= t) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low;
-}
-
 void check_pri_range(const struct check *c,
                      const struct check_job *job,
                      const struct check_window *w,
@@ -281,7 +274,7 @@ void check_pri_range(const struct check *c,
 {
     const struct check_event *events = c->events + job->events_first;
     struct pri_range p = {UINT32_MAX, 0, false, 0};
-    size_t i = events_begun(c, job, w->hi);
+    size_t i = check_events_begun(c, job, w->hi);
     unsigned looked = 0;
     for (; i > 0 && looked < PRI_EVENTS_MAX; i--, looked++) {
         const struct hist_record *r = &c->records[events[i - 1].place];

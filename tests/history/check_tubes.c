@@ -88,18 +88,8 @@ static void collect_commands(struct check *c)
 static uint64_t
 changed_by(const struct check *c, const struct check_job *job, const struct check_window *w)
 {
-    size_t low = 0;
-    size_t high = job->events_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (check_beside(c, event(c, job, mid))->w.lo <= w->hi) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    for (; low < job->events_count; low++) {
-        const struct hist_record *r = event(c, job, low);
+    for (size_t i = check_events_begun(c, job, w->hi); i < job->events_count; i++) {
+        const struct hist_record *r = event(c, job, i);
         if (check_is_change(r->op) && check_did(r)) {
             return check_beside(c, r)->w.hi;
         }

@@ -41,7 +41,8 @@ struct hist_check_options {
     uint64_t
         clock_error_ns; /* by how much the cluster's clock may be ahead or behind over one ttr or
                                  delay: drift times its length, and what a change of leader costs */
-    uint64_t closes_allowed; /* P14: connections that a fault may have closed; UINT64_MAX: any */
+    uint64_t closes_allowed; /* P14: connections that a fault may have closed; UINT64_MAX: any. 0
+                                 also says that who closed by itself was connected up to then */
     uint64_t stall_max_ns;   /* P14: the longest time to an answer that needs no waiting; 0: any */
     uint64_t late_max_ns;    /* P12: how late a delayed job may be ready; 0: any */
     /* The two below make the checkers see more; 0 is always safe. */
