@@ -27,6 +27,13 @@ struct history {
     struct cb_map by_hash; /* of the name: the first with it */
 };
 
+bool hist_op_needs_tube(enum hist_op op)
+{
+    return op == HIST_PUT || op == HIST_USE || op == HIST_WATCH || op == HIST_IGNORE ||
+           op == HIST_KICK || op == HIST_PAUSE_TUBE || op == HIST_PEEK_READY ||
+           op == HIST_PEEK_DELAYED || op == HIST_PEEK_BURIED || op == HIST_STATS_TUBE;
+}
+
 struct history *history_create(void)
 {
     struct history *h = cb_calloc(1, sizeof(*h));
@@ -87,6 +94,7 @@ uint32_t history_tube_count(const struct history *h)
 
 size_t history_invoke(struct history *h, const struct hist_record *r)
 {
+    CB_ASSERT(r->tube <= h->tubes_count && (r->tube != 0 || !hist_op_needs_tube(r->op)));
     if (h->count == h->cap) {
         h->cap = h->cap == 0 ? 1024 : 2 * h->cap;
         h->records = cb_realloc(h->records, h->cap * sizeof(*h->records));

@@ -101,6 +101,9 @@ struct hist_record {
     enum hist_state state; /* stats-job answered OK */
 };
 
+/* A record of that command says which tube it is about. */
+bool hist_op_needs_tube(enum hist_op op);
+
 struct history;
 
 struct history *history_create(void);

@@ -233,6 +233,9 @@ static bool read_field(struct history *h, char *field, struct hist_record *r)
 /* An answer has a result, and what has no answer has none; but connect and close have none ever. */
 static bool is_sound(const struct hist_record *r)
 {
+    if (r->tube == 0 && hist_op_needs_tube(r->op)) {
+        return false;
+    }
     if (r->op == HIST_CONNECT || r->op == HIST_CLOSE) {
         return r->result == HIST_UNKNOWN;
     }

@@ -68,7 +68,7 @@ static struct hist_record random_record(struct cb_rng *rng, struct history *h)
         r.result = HIST_UNKNOWN;
     }
     r.conn = (uint32_t)cb_rng_u64(rng);
-    r.tube = cb_rng_chance(rng, 1, 2) ? 0 : history_tube(h, names[cb_rng_below(rng, 3)]);
+    r.tube = hist_op_needs_tube(r.op) ? history_tube(h, names[cb_rng_below(rng, 3)]) : 0;
     r.id = cb_rng_u64(rng) >> cb_rng_below(rng, 64);
     history_token(cb_rng_below(rng, 1000), r.token);
     r.body_hash = cb_rng_u64(rng);
@@ -140,16 +140,17 @@ static void a_wrong_line_is_refused(void **state)
         "coolbeans-history 1\n1 2 1 put\n",
         "coolbeans-history 1\n1 2 1 putt ok\n",
         "coolbeans-history 1\n1 2 1 put fine\n",
-        "coolbeans-history 1\n2 1 1 put ok\n",
-        "coolbeans-history 1\n1 - 1 put ok\n",
-        "coolbeans-history 1\n1 2 1 put unknown\n",
-        "coolbeans-history 1\n1 2 -1 put ok\n",
-        "coolbeans-history 1\n1 2 1 put ok pri=4294967296\n",
+        "coolbeans-history 1\n1 2 1 put ok pri=1\n",
+        "coolbeans-history 1\n2 1 1 put ok tube=a\n",
+        "coolbeans-history 1\n1 - 1 put ok tube=a\n",
+        "coolbeans-history 1\n1 2 1 put unknown tube=a\n",
+        "coolbeans-history 1\n1 2 -1 put ok tube=a\n",
+        "coolbeans-history 1\n1 2 1 put ok tube=a pri=4294967296\n",
         "coolbeans-history 1\n1 2 1 put ok tube=\n",
-        "coolbeans-history 1\n1 2 1 put ok token=12\n",
-        "coolbeans-history 1\n1 2 1 put ok color=12\n",
-        "coolbeans-history 1\n1 2 1 put ok by=client\n",
-        "coolbeans-history 1\n1 2 1 put ok pri\n",
+        "coolbeans-history 1\n1 2 1 put ok tube=a token=12\n",
+        "coolbeans-history 1\n1 2 1 put ok tube=a color=12\n",
+        "coolbeans-history 1\n1 2 1 put ok tube=a by=client\n",
+        "coolbeans-history 1\n1 2 1 put ok tube=a pri\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct cb_buf error = CB_BUF_NULL;
