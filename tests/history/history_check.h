@@ -36,10 +36,11 @@ enum hist_property {
 };
 
 struct hist_check_options {
-    bool is_drained;         /* the history ends with a reserve and delete of everything, every tube
+    bool is_drained; /* the history ends with a reserve and delete of everything, every tube
                                  kicked and every delay waited for: P1 holds it to that */
-    uint64_t clock_error_ns; /* by how much the cluster's clock may be ahead or behind over one ttr,
-                                 delay, pause or timeout: drift times its length, and what a change of leader costs */
+    /* By how much the cluster's clock may be ahead or behind over one ttr, delay, pause or timeout:
+     * drift times its length, and what a change of leader costs. */
+    uint64_t clock_error_ns;
     uint64_t closes_allowed; /* P14: connections that a fault may have closed; UINT64_MAX: any. 0
                                  also says that who closed by itself was connected up to then */
     uint64_t stall_max_ns;   /* P14: the longest time to an answer that needs no waiting; 0: any */
