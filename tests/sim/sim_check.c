@@ -8,6 +8,8 @@
 #include "history/history_check.h"
 #include "sim/sim.h"
 
+#define TOLD_MAX 700 /* bytes of a history's violations, without -v */
+
 struct sim_check {
     uint64_t *leader_of; /* by term: node id */
     size_t n_terms;

@@ -22,7 +22,7 @@ struct sim_conn {
     struct cb_buf unread; /* at the server, while it does not read */
     bool server_reads, server_closes, server_flushes, server_eof;
     bool client_half_closed, client_gone; /* the server has not heard of it yet */
-    bool was_refused;                     /* by the server's side */
+    bool is_drain;
     size_t up_bytes;
     uint64_t up_last_ns, down_last_ns;
     bool wake_is_due;
@@ -103,7 +103,11 @@ static void client_end(struct sim_conn *c, bool by_server)
     sim_client_destroy(c->client);
     c->client = NULL;
     s->n_conns--;
-    sim_at(s, sim_now(s) + sim_between(s, 0, RECONNECT_MAX_NS), reconnect, s);
+    if (c->is_drain && by_server) {
+        sim_conn_drain(s); /* it has to come to its end */
+    } else {
+        sim_at(s, sim_now(s) + sim_between(s, 0, RECONNECT_MAX_NS), reconnect, s);
+    }
 }
 
 static void on_down(void *arg)
@@ -422,6 +426,7 @@ void sim_conn_drain(struct sim *s)
     CB_ASSERT(p != NULL);
     struct sim_conn *c = conn_make(s, p);
     const struct sim_client_env env = {.data = c, .broken = broken};
+    c->is_drain = true;
     uint64_t quiet = 4 * CB_NS_PER_S + s->options.session_timeout_ns;
     c->client = sim_client_create_drain(s->shared, &env, c->number, quiet, sim_now(s));
     client_look(c);

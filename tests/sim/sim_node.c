@@ -179,7 +179,8 @@ const char *sim_node_address(const struct sim_node *n)
 /* A fault explains the end of the process. */
 static bool may_die(const struct sim_node *n)
 {
-    return n->fake->append_status != 0 || n->fake->faults.load_status != 0 || n->rot_hidden > 0;
+    return n->fake->append_status != 0 || n->fake->faults.load_status != 0 || n->rot_hidden > 0 ||
+           n->disk_is_full; /* in the middle of a swap of states */
 }
 
 static _Noreturn void die(void *data, const char *sentence)

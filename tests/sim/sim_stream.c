@@ -48,7 +48,7 @@ struct sim_stream {
     bool is_ended; /* by the node: nothing more goes down */
     struct lane up, down;
     struct cb_list lost; /* frames: sent after it broke */
-    unsigned events; /* that name it */
+    unsigned events;     /* that name it */
 };
 
 /* ---- memory: a stream goes when no side and no event knows it ---- */

@@ -11,6 +11,7 @@
 struct core_install {
     struct core *c;
     struct replica_mark mark;
+    uint64_t at_least;    /* the state must be at this index or above */
     struct cb_span bytes; /* what is left to be read */
     struct cb_span all;
     struct jsm *machine;
@@ -47,7 +48,7 @@ static void load_state(void *arg)
     in->machine = jsm_create();
     in->result = store_load_incoming(store, load_record, in, NULL, &in->err);
     in->is_sound = in->result == STORE_OK && jsm_load_done(in->machine) == JSM_LOAD_OK &&
-                   jsm_index(in->machine) == in->meta.index && in->meta.index >= in->mark.index &&
+                   jsm_index(in->machine) == in->meta.index && in->meta.index >= in->at_least &&
                    jsm_state_digest(in->machine) == in->meta.state_digest;
 }
 
@@ -74,12 +75,16 @@ static void on_loaded(void *arg)
                          (struct replica_mark){.index = in->meta.index, .term = in->meta.term});
 }
 
-void core_install_start(struct core *c, struct replica_mark mark, struct cb_span bytes)
+void core_install_start(struct core *c,
+                        struct replica_mark mark,
+                        uint64_t at_least,
+                        struct cb_span bytes)
 {
     CB_ASSERT(c->install == NULL);
     struct core_install *in = cb_calloc(1, sizeof(*in));
     in->c = c;
     in->mark = mark;
+    in->at_least = at_least;
     in->all = bytes;
     c->install = in;
     c->env.work(c->env.data, load_state, on_loaded, in);

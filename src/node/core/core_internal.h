@@ -78,7 +78,10 @@ void core_dump_drop_all(struct core *c);
 
 /* ---- core_install.c ---- */
 
-void core_install_start(struct core *c, struct replica_mark mark, struct cb_span bytes);
+void core_install_start(struct core *c,
+                        struct replica_mark mark,
+                        uint64_t at_least,
+                        struct cb_span bytes);
 void core_install_retry(struct core *c);
 void core_install_finish(struct core *c, struct replica_mark mark);
 void core_install_drop_all(struct core *c);

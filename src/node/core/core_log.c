@@ -78,9 +78,10 @@ static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *du
     core_dump_start(data, at_least, dump);
 }
 
-static void on_install_state(void *data, struct replica_mark mark, struct cb_span bytes)
+static void
+on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
 {
-    core_install_start(data, mark, bytes);
+    core_install_start(data, mark, at_least, bytes);
 }
 
 static void on_installed(void *data, struct replica_mark mark)

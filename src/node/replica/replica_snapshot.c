@@ -111,7 +111,7 @@ static void start_install(struct replica *r)
     cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index,
            bytes.len);
     replica_disk_cut_for_install(r, r->put.mark);
-    r->events.install_state(r->events.data, r->put.mark, bytes);
+    r->events.install_state(r->events.data, r->put.mark, r->put.needs, bytes);
 }
 
 int replica_io_snapshot_put(struct raft_io *io,

@@ -62,7 +62,7 @@ static struct replica_mark mark_of(const struct core_rig *r)
 static void start_install(struct two *t)
 {
     struct core_rig *f = &t->follower;
-    f->events.install_state(f->events.data, mark_of(&t->leader),
+    f->events.install_state(f->events.data, mark_of(&t->leader), t->leader.index,
                             cb_buf_span(&t->leader.replica.dump));
 }
 
@@ -203,6 +203,23 @@ static void who_was_sent_the_state_can_lead(void **state)
     assert_true(f->timers[CORE_TIMER_PROPOSER] != JSM_NEVER); /* it knows the state's sessions */
 }
 
+/* The entry of the mark is one of libraft's own, e.g. a new leader's first. Found by the simulator:
+ * seed 1391 at f606f0e. */
+static void a_state_below_its_mark_is_taken(void **state)
+{
+    struct two *t = *state;
+    struct core_rig *f = &t->follower;
+    fill(t);
+    dump(&t->leader);
+    const struct replica_mark after = {t->leader.index + 1, RIG_TERM};
+    f->events.install_state(f->events.data, after, t->leader.index,
+                            cb_buf_span(&t->leader.replica.dump));
+    core_rig_work(f);
+    assert_int_equal(f->replica.installs, 1);
+    f->events.installed(f->events.data, after);
+    assert_int_equal(jsm_index(core_machine(f->core)), t->leader.index);
+}
+
 static void a_full_disk_is_tried_again_after_a_second(void **state)
 {
     struct two *t = *state;
@@ -260,7 +277,7 @@ static void install_cut_short(struct core_rig *f)
 {
     struct core_rig *l = &dying->leader;
     struct cb_span all = cb_buf_span(&l->replica.dump);
-    f->events.install_state(f->events.data, mark_of(l), cb_span(all.ptr, all.len - 1));
+    f->events.install_state(f->events.data, mark_of(l), l->index, cb_span(all.ptr, all.len - 1));
     core_rig_work(f);
 }
 
@@ -268,7 +285,7 @@ static void install_below_its_mark(struct core_rig *f)
 {
     struct core_rig *l = &dying->leader;
     f->events.install_state(f->events.data, (struct replica_mark){l->index + 1, RIG_TERM},
-                            cb_buf_span(&l->replica.dump));
+                            l->index + 1, cb_buf_span(&l->replica.dump));
     core_rig_work(f);
 }
 
@@ -360,6 +377,7 @@ int main(void)
         T(an_installed_state_takes_the_place_of_the_old_one),
         T(the_log_goes_on_after_an_install),
         T(who_was_sent_the_state_can_lead),
+        T(a_state_below_its_mark_is_taken),
         T(a_full_disk_is_tried_again_after_a_second),
         T(a_swap_without_room_ends_the_process),
         T(an_unsound_state_ends_the_process),

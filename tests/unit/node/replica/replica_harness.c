@@ -116,12 +116,15 @@ void member_install(struct member *m)
     fake_node_leave(m->node);
 }
 
-static void on_install_state(void *data, struct replica_mark mark, struct cb_span bytes)
+static void on_install_state(void *data,
+                             struct replica_mark mark,
+                             uint64_t at_least,
+                             struct cb_span bytes)
 {
     struct member *m = data;
     assert_int_equal(bytes.len, sizeof m->arriving);
     memcpy(&m->arriving, bytes.ptr, bytes.len);
-    assert_true(mark.index > 0);
+    assert_in_range(at_least, 1, mark.index);
     m->install_pending = true;
     if (!m->hold_install) {
         member_install(m);
