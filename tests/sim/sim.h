@@ -6,6 +6,7 @@
  *     sim_options.c   what a seed is like          sim_proxy.c   proxies
  *     sim_node.c      nodes: their processes       sim_conn.c    sockets between clients and proxies
  *     sim_store.c     their stores                 sim_faults.c  what goes wrong, and when
+ *     sim_answers.c   what clients read, and the log
  *     sim_stream.c    streams of proxies to nodes  sim_check.c   what must never be
  *     sim_run.c       one run from begin to end    sim_main.c    many runs, each in a process
  *
@@ -161,6 +162,7 @@ struct sim_proxy {
     struct cb_list conns; /* struct sim_conn.at_proxy */
     uint64_t session;
     uint64_t conns_opened; /* as the engine numbers them */
+    uint64_t instance;     /* of the process, among all of the run */
     uint64_t started;
     struct sim_timer timer;
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
@@ -185,6 +187,8 @@ struct sim {
     struct history *history;
     struct sim_client_shared *shared;
     struct sim_check *check;
+    struct sim_answers *answers;
+    uint64_t last_instance;
     struct sim_counters counters;
     uint64_t judged[HIST_PROPERTY_COUNT];
     uint32_t next_conn;
@@ -303,6 +307,17 @@ static inline unsigned sim_place_of_proxy(const struct sim_proxy *p)
 {
     return SIM_NODES_MAX + 1 + p->number;
 }
+
+/* ---- sim_answers.c ---- */
+
+struct sim_answers *sim_answers_create(void);
+/* The proxy's process `instance` (from 1) has this session. */
+void sim_answers_session(struct sim_answers *a, uint64_t session, uint64_t instance);
+/* The history's connection `number` is `conn` to that process. */
+void sim_answers_bind(struct sim_answers *a, uint64_t instance, uint64_t conn, uint32_t number);
+/* For sim_oracle_env. */
+void sim_answers_result(void *data, uint64_t session, const struct jsm_result *r);
+void sim_answers_check(struct sim *s);
 
 /* ---- sim_check.c ---- */
 

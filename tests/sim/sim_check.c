@@ -23,6 +23,9 @@ static void on_vote(void *ctx, raft_id voter, raft_term term, raft_id candidate)
     struct sim *s = ctx;
     uint64_t *seen = &s->check->votes[voter].term;
     uint64_t *whom = &s->check->votes[voter].candidate;
+    if (candidate == 0) {
+        return; /* a new term: nobody yet */
+    }
     if (term < *seen || (term == *seen && candidate != *whom)) {
         sim_fail(s, "vote", "node %llu votes for %llu in term %llu, after %" PRIu64 " in %" PRIu64,
                  voter, candidate, term, *whom, *seen);
@@ -68,7 +71,9 @@ void sim_check_start(struct sim *s)
         .fail = on_violation,
         .durable_on = durable_on,
         .majority = s->options.nodes / 2 + 1,
+        .on_result = sim_answers_result,
     };
+    s->answers = sim_answers_create();
     s->check = cb_calloc(1, sizeof *s->check);
     s->oracle = sim_oracle_create(&env);
     fake_world_on_vote(s->world, on_vote, s);
@@ -145,10 +150,22 @@ static void check_history(struct sim *s)
     cb_buf_fini(&text);
 }
 
+static void count_commands(struct sim *s)
+{
+    for (size_t i = 0; i < history_count(s->history); i++) {
+        const struct hist_record *r = history_at(s->history, i);
+        bool is_command = r->op != HIST_CONNECT && r->op != HIST_CLOSE;
+        s->counters.commands += is_command;
+        s->counters.answers += is_command && r->complete_ns != HIST_NEVER;
+    }
+}
+
 void sim_check_end(struct sim *s)
 {
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
         sim_oracle_compare(s->oracle, id, core_machine(s->nodes[id].core));
     }
+    sim_answers_check(s);
     check_history(s);
+    count_commands(s);
 }

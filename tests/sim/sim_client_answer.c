@@ -126,11 +126,21 @@ line_has_form(struct cb_span line, const struct form *f, struct sc_answer *a, ui
     return line.len == 0;
 }
 
+/* Most nonsense is refused; some a lax server takes for a command, without effect. */
+static enum hist_result result_of_other(const char *expect)
+{
+    struct cb_span s = cb_span_str(expect);
+    if (skip_text(&s, "NOT_FOUND")) {
+        return HIST_NOT_FOUND;
+    }
+    return skip_text(&s, "KICKED") ? HIST_OK : HIST_REJECTED;
+}
+
 static bool
 read_line(const struct sc_sent *s, struct cb_span line, struct sc_answer *a, uint64_t *body_len)
 {
     if (s->kind == SC_OTHER) {
-        struct form f = {s->expect, SC_TEXT, HIST_REJECTED};
+        struct form f = {s->expect, SC_TEXT, result_of_other(s->expect)};
         return line_has_form(line, &f, a, body_len);
     }
     for (unsigned i = 0; i < FORMS_MAX && forms[s->kind][i].word != NULL; i++) {

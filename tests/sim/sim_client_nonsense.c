@@ -56,9 +56,8 @@ static const struct nonsense table[] = {
     NONSENSE("ignore \r\n", BAD),
     NONSENSE("pause-tube default\r\n", BAD),
     NONSENSE("pause-tube -a 0\r\n", BAD),
-    /* Lax, and without effect. */
+    /* Lax, and without effect: a server takes them for commands. */
     NONSENSE("delete 0000\r\n", "NOT_FOUND"),
-    NONSENSE("peek     0\r\n", "NOT_FOUND"),
     NONSENSE("kick 4294967296\r\n", "KICKED 0"),
     NONSENSE("kick +0 or so\r\n", "KICKED 0"),
     NONSENSE("pause-tubeno-such-tube 0\r\n", "NOT_FOUND"),

@@ -17,9 +17,8 @@ struct sim_conn {
     struct sim_client *client;    /* NULL: it has closed */
     struct engine_client *server; /* NULL: not accepted yet, or gone */
     uint32_t number;              /* the history's */
-    uint64_t session_conn;
-    uint64_t session;     /* of its proxy, once known */
-    struct cb_buf unread; /* at the server, while it does not read */
+    uint64_t session;             /* of its proxy, once known */
+    struct cb_buf unread;         /* at the server, while it does not read */
     bool server_reads, server_closes, server_flushes, server_eof;
     bool client_half_closed, client_gone; /* the server has not heard of it yet */
     bool is_drain;
@@ -362,7 +361,7 @@ static void on_accept(void *arg)
     if (c->client != NULL) {
         c->server_reads = true;
         cb_list_push_back(&c->proxy->conns, &c->at_proxy);
-        c->session_conn = ++c->proxy->conns_opened;
+        sim_answers_bind(c->sim->answers, c->proxy->instance, ++c->proxy->conns_opened, c->number);
         c->server = engine_client_connected(c->proxy->engine, c, sim_proxy_now(c->proxy));
     }
     piece_free(p);

@@ -39,6 +39,7 @@ struct arguments {
     uint64_t first, count, seconds;
     unsigned jobs;
     uint32_t without;
+    uint32_t clients, proxies; /* at most so many; 0: as drawn */
     uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
     bool verbose, is_quiet, is_here, stops_at_first;
     const char *json, *seeds_file;
@@ -88,6 +89,20 @@ static void fill_report(const struct sim *s, struct report *r)
     }
 }
 
+/* What makes a failure smaller, for tests/sim/shrink.py. */
+static void reduce(const struct arguments *a, struct sim_options *o)
+{
+    if (a->cut_ns > 0 && a->cut_ns < o->duration_ns) {
+        o->duration_ns = a->cut_ns;
+    }
+    if (a->clients > 0 && a->clients < o->clients) {
+        o->clients = a->clients;
+    }
+    if (a->proxies > 0 && a->proxies < o->proxies) {
+        o->proxies = a->proxies;
+    }
+}
+
 static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
 {
     static struct sim sim;
@@ -95,9 +110,7 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
     const struct rlimit cpu = {SEED_CPU_MAX_S, SEED_CPU_MAX_S};
     (void)setrlimit(RLIMIT_CPU, &cpu);
     sim_options_draw(&o, seed, a->without);
-    if (a->cut_ns > 0 && a->cut_ns < o.duration_ns) {
-        o.duration_ns = a->cut_ns;
-    }
+    reduce(a, &o);
     if (a->verbose) {
         sim_options_print(&o);
     }
@@ -258,10 +271,17 @@ static void each_counter(const struct report *r, counter_fn fn, void *ctx)
     fn(ctx, "oracle.states_installed", r->oracle.states_installed, "machines from other nodes");
 }
 
+/* A table with a heading for each part of the name before the dot; ctx: the heading so far. */
 static void print_counter(void *ctx, const char *name, uint64_t value, const char *what)
 {
-    (void)ctx;
-    printf("%12" PRIu64 "  %-36s %s\n", value, name, what);
+    const char **group = ctx;
+    const char *rest = strchr(name, '.') + 1;
+    size_t n = (size_t)(rest - name);
+    if (*group == NULL || strncmp(*group, name, n) != 0) {
+        printf("\n%.*s\n", (int)n - 1, name);
+        *group = name;
+    }
+    printf("%14" PRIu64 "  %-28s %s\n", value, rest, what);
 }
 
 static void print_json(void *ctx, const char *name, uint64_t value, const char *what)
@@ -270,6 +290,16 @@ static void print_json(void *ctx, const char *name, uint64_t value, const char *
     fprintf(ctx, ", \"%s\": %" PRIu64, name, value);
 }
 
+/* Of the runs that have ended. */
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    CB_ASSERT(getrusage(RUSAGE_CHILDREN, &u) == 0);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* The digest is a sum: the same whatever the order in which the runs ended. */
 static void write_json(const struct series *s)
 {
     FILE *f = fopen(s->args.json, "w");
@@ -279,10 +309,10 @@ static void write_json(const struct series *s)
     fprintf(f,
             "{\"first_seed\": %" PRIu64 ", \"seeds\": %" PRIu64 ", \"failed\": %" PRIu64
             ", \"cluster_hours\": %.2f, \"node_hours\": %.2f, \"real_seconds\": %.0f, "
-            "\"cores\": %u",
+            "\"cpu_seconds\": %.1f, \"cores\": %u, \"digest\": \"%016" PRIx64 "\"",
             s->n_listed > 0 ? s->listed[0] : s->args.first, s->done, s->failed,
             hours(s->sum.sim_ns), hours(s->sum.node_ns), (double)(now_ns() - s->begin_ns) / 1e9,
-            s->args.jobs);
+            cpu_seconds(), s->args.jobs, s->sum.digest);
     each_counter(&s->sum, print_json, f);
     fprintf(f, "}\n");
     if (fclose(f) != 0) {
@@ -302,6 +332,8 @@ static const char usage[] =
     "  --jobs N       runs at once (default: 2)\n"
     "  --without LIST fault classes to leave out, names with commas\n"
     "  --cut MS       ends the faults after so many simulated milliseconds\n"
+    "  --clients N    at most so many clients at first\n"
+    "  --proxies N    at most so many proxies\n"
     "  --json FILE    writes what was counted\n"
     "  --stop-at-first ends a series at the first seed that fails\n"
     "  --here         in this process, for a debugger (with --seed)\n"
@@ -356,6 +388,8 @@ static bool parse(struct arguments *a, int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},
         {"without", required_argument, NULL, 'w'},
         {"cut", required_argument, NULL, 'C'},
+        {"clients", required_argument, NULL, 'L'},
+        {"proxies", required_argument, NULL, 'P'},
         {"here", no_argument, NULL, 'H'},
         {"stop-at-first", no_argument, NULL, '1'},
         {"json", required_argument, NULL, 'J'},
@@ -392,6 +426,12 @@ static bool parse(struct arguments *a, int argc, char **argv)
             break;
         case 'C':
             a->cut_ns = number * CB_NS_PER_MS;
+            break;
+        case 'L':
+            a->clients = (uint32_t)number;
+            break;
+        case 'P':
+            a->proxies = (uint32_t)number;
             break;
         case 'H':
             a->is_here = true;
@@ -433,7 +473,8 @@ int main(int argc, char **argv)
     if (s.args.count == 1 && s.args.seconds == 0 && s.failed == 0 && s.n_listed == 0) {
         printf("seed %" PRIu64 ": digest %016" PRIx64 "\n", s.args.first, s.sum.digest);
     } else if (!s.args.is_quiet && s.done > 1) {
-        each_counter(&s.sum, print_counter, NULL);
+        const char *group = NULL;
+        each_counter(&s.sum, print_counter, &group);
     }
     if (s.args.json != NULL) {
         write_json(&s);

@@ -110,6 +110,7 @@ static void note(void *ctx, enum engine_note what, uint32_t node, uint64_t numbe
     case ENGINE_NOTE_ATTACHED:
         sim_trace(p->sim, "%s attached to n%u, session %" PRIu64, p->name, node + 1, number);
         p->session = number;
+        sim_answers_session(p->sim->answers, number, p->instance);
         break;
     case ENGINE_NOTE_STREAM_ENDED:
         sim_trace(p->sim, "%s lost its stream to n%u: %s", p->name, node + 1, text);
@@ -196,6 +197,7 @@ void sim_proxy_boot(struct sim_proxy *p)
     p->turn_is_due = p->is_turn = false;
     p->timer.at_ns = UINT64_MAX;
     p->session = 0;
+    p->instance = ++s->last_instance;
     p->conns_opened = 0;
     p->engine = engine_create(&config, &ops, sim_proxy_now(p));
     after_event(p);
