@@ -40,7 +40,7 @@ struct arguments {
     unsigned jobs;
     uint32_t without;
     uint32_t clients, proxies; /* at most so many; 0: as drawn */
-    uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
+    uint64_t cut_ns;           /* the safety phase ends here; 0: as drawn */
     bool verbose, is_quiet, is_here, stops_at_first;
     const char *json, *seeds_file;
 };
