@@ -19,6 +19,8 @@ struct core_install {
     enum store_result result;
     struct store_error err;
     bool is_sound;
+    bool is_own; /* this member's own state goes as far: nothing is loaded */
+    bool is_told;
 };
 
 static ptrdiff_t read_bytes(void *data, uint8_t *buf, size_t cap)
@@ -87,7 +89,29 @@ void core_install_start(struct core *c,
     in->at_least = at_least;
     in->all = bytes;
     c->install = in;
+    if (c->spans.applied.index >= at_least) {
+        in->is_own = true;
+        core_span_want(c, c->spans.applied.index);
+        core_install_turn(c);
+        return;
+    }
     c->env.work(c->env.data, load_state, on_loaded, in);
+}
+
+/* A leader applies what the others have on disk before its own log has it; after a crash its state
+ * can be ahead of the log, and of the snapshot that its log needs. To take that would be to go
+ * back. */
+void core_install_turn(struct core *c)
+{
+    struct core_install *in = c->install;
+    const struct core_spans *s = &c->spans;
+    if (in == NULL || !in->is_own || in->is_told || s->durable.index < s->applied.index) {
+        return;
+    }
+    in->is_told = true;
+    cb_log(CB_LOG_INFO, "install.own", "index=%" PRIu64, s->applied.index);
+    replica_install_done(c->replica,
+                         (struct replica_mark){.index = s->applied.index, .term = s->applied.term});
 }
 
 void core_install_retry(struct core *c)
@@ -125,10 +149,8 @@ static void destroy_machine(struct core *c, struct jsm *machine)
     c->env.work(c->env.data, free_machine, on_freed, g);
 }
 
-void core_install_finish(struct core *c, struct replica_mark mark)
+static void swap(struct core *c, struct core_install *in)
 {
-    struct core_install *in = c->install;
-    CB_ASSERT(in != NULL && in->mark.index == mark.index);
     struct store_error err;
     if (store_swap(c->store, &err) != STORE_OK) {
         core_die(c, "%s", err.text); /* the next start goes on with the swap */
@@ -137,13 +159,22 @@ void core_install_finish(struct core *c, struct replica_mark mark)
     c->machine = in->machine;
     proposer_set_machine(c->proposer, c->machine);
     destroy_machine(c, old);
-    c->install = NULL;
-    cb_free(in);
     core_span_swapped(c);
     cb_log(CB_LOG_INFO, "install.done", "index=%" PRIu64, c->spans.durable.index);
     if (c->watch != NULL) {
         c->watch(c->watch_data, NULL, c->machine);
     }
+}
+
+void core_install_finish(struct core *c, struct replica_mark mark)
+{
+    struct core_install *in = c->install;
+    CB_ASSERT(in != NULL && in->mark.index == mark.index);
+    c->install = NULL;
+    if (!in->is_own) {
+        swap(c, in);
+    }
+    cb_free(in);
 }
 
 void core_install_drop_all(struct core *c)

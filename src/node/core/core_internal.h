@@ -83,6 +83,8 @@ void core_install_start(struct core *c,
                         uint64_t at_least,
                         struct cb_span bytes);
 void core_install_retry(struct core *c);
+/* Goes on with one that waits for this member's own state to be durable. */
+void core_install_turn(struct core *c);
 void core_install_finish(struct core *c, struct replica_mark mark);
 void core_install_drop_all(struct core *c);
 

@@ -143,6 +143,7 @@ void core_store_notified(struct core *c)
         replica_lowered(c->replica);
     }
     core_dump_turn(c);
+    core_install_turn(c);
     core_span_turn(c);
 }
 
