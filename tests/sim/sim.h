@@ -44,6 +44,9 @@
 #define SIM_FAULTS(X)                                                                              \
     X(LOSS, "loss", "messages between nodes are lost")                                             \
     X(LATE, "late", "messages between nodes are overtaken")                                        \
+    X(TWICE, "twice", "messages between nodes come twice")                                         \
+    X(FLIP, "flip", "states on their way to a node are damaged")                                   \
+    X(STRANGER, "stranger", "messages of a node that is no member")                                \
     X(PARTITION, "partition", "nodes and proxies cannot reach each other, both ways")              \
     X(ONEWAY, "one-way", "nodes and proxies cannot be reached, but reach the others")              \
     X(LAG, "lag", "one node is away so long that it needs a snapshot")                             \

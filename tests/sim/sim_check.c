@@ -133,11 +133,21 @@ bool sim_has_converged(struct sim *s)
 static void check_history(struct sim *s)
 {
     /* Seconds a client may have to wait: while faults last there is no bound but their end. */
-    const struct hist_check_options options = {
+    struct hist_check_options options = {
         .is_drained = true,
         .clock_error_ns = sim_has(s, SIM_FAULT_CLOCK) ? 8 * CB_NS_PER_S : 2 * CB_NS_PER_S,
         .closes_allowed = UINT64_MAX,
     };
+    if (s->options.faults == 0) {
+        options = (struct hist_check_options){
+            .is_drained = true,
+            .clock_error_ns = 100 * CB_NS_PER_MS,
+            .stall_max_ns = 2 * CB_NS_PER_S, /* the first election is within */
+            .late_max_ns = CB_NS_PER_S,
+            .close_notice_ns = CB_NS_PER_S,
+            .forgotten_ns = CB_NS_PER_S,
+        };
+    }
     struct hist_verdict verdict;
     struct cb_buf text = CB_BUF_NULL;
     if (!history_check(s->history, &options, &verdict, &text)) {

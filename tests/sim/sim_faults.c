@@ -129,6 +129,8 @@ static void mend_loss(struct sim *s, unsigned who, uint64_t what)
     (void)what;
     fake_world_net(s->world)->lost = 0;
     fake_world_net(s->world)->late = 0;
+    fake_world_net(s->world)->twice = 0;
+    fake_world_net(s->world)->flipped = 0;
 }
 
 static void do_loss(struct sim *s)
@@ -142,6 +144,59 @@ static void do_late(struct sim *s)
     fake_world_net(s->world)->late = (unsigned)sim_between(s, 5, 200);
     fake_world_net(s->world)->late_max_ns = sim_between(s, MILLIS(1), SECONDS(1));
     mend_in(s, sim_between(s, MILLIS(500), SECONDS(10)), mend_loss, 0, 0);
+}
+
+static void do_twice(struct sim *s)
+{
+    fake_world_net(s->world)->twice = (unsigned)sim_between(s, 5, 200);
+    mend_in(s, sim_between(s, MILLIS(500), SECONDS(10)), mend_loss, 0, 0);
+}
+
+static void do_flip(struct sim *s)
+{
+    fake_world_net(s->world)->flipped = (unsigned)sim_between(s, 100, 1000);
+    mend_in(s, sim_between(s, SECONDS(1), SECONDS(20)), mend_loss, 0, 0);
+}
+
+/* A process with the data of another cluster, or somebody who only found the port. */
+static void do_stranger(struct sim *s)
+{
+    struct sim_node *n = any_node(s);
+    struct raft_message m = {.server_id = sim_between(s, SIM_NODES_MAX + 1, 100)};
+    raft_term term = n->view.term + sim_between(s, 0, 3);
+    if (!n->is_started || n->fake->process.paused_until_ns > sim_now(s)) {
+        return;
+    }
+    switch (sim_between(s, 0, 3)) {
+    case 0:
+        m.type = RAFT_REQUEST_VOTE;
+        m.request_vote = (struct raft_request_vote){.version = 2,
+                                                    .term = term,
+                                                    .candidate_id = m.server_id,
+                                                    .last_log_index = 1000000,
+                                                    .last_log_term = term};
+        break;
+    case 1:
+        m.type = RAFT_REQUEST_VOTE_RESULT;
+        m.request_vote_result =
+            (struct raft_request_vote_result){.version = 2, .term = term, .vote_granted = true};
+        break;
+    case 2:
+        m.type = RAFT_APPEND_ENTRIES;
+        m.append_entries = (struct raft_append_entries){.version = 0,
+                                                        .term = term,
+                                                        .prev_log_index = 1,
+                                                        .prev_log_term = 1,
+                                                        .leader_commit = 1000000};
+        break;
+    default:
+        m.type = RAFT_APPEND_ENTRIES_RESULT;
+        m.append_entries_result = (struct raft_append_entries_result){
+            .version = 1, .term = term, .last_log_index = 1000000};
+        break;
+    }
+    sim_trace(s, "n%u hears a stranger", (unsigned)n->id);
+    fake_deliver(n->fake, &m);
 }
 
 static void do_cut(struct sim *s)
@@ -348,6 +403,9 @@ static void do_client(struct sim *s)
 static void (*const what_to_do[SIM_FAULT_COUNT])(struct sim *s) = {
     [SIM_FAULT_LOSS] = do_loss,
     [SIM_FAULT_LATE] = do_late,
+    [SIM_FAULT_TWICE] = do_twice,
+    [SIM_FAULT_FLIP] = do_flip,
+    [SIM_FAULT_STRANGER] = do_stranger,
     [SIM_FAULT_PARTITION] = do_partition,
     [SIM_FAULT_ONEWAY] = do_oneway,
     [SIM_FAULT_LAG] = do_lag,

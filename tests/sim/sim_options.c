@@ -28,7 +28,7 @@ static uint32_t draw_faults(struct cb_rng *rng)
     case 0:
         return 1u << cb_rng_below(rng, SIM_FAULT_COUNT);
     case 1:
-        return cb_rng_chance(rng, 1, 5) ? 0 : all;
+        return cb_rng_chance(rng, 1, 3) ? 0 : all;
     default:
         return (uint32_t)cb_rng_u64(rng) & all;
     }

@@ -52,6 +52,7 @@ struct fake_net_faults {
     unsigned lost;
     unsigned late;      /* overtaken by later ones: it was on a connection that was replaced */
     unsigned twice;     /* no TCP does this; libraft ought to bear it */
+    unsigned flipped;   /* a bit of a snapshot's state on its way */
     unsigned told_lost; /* of those lost: that the sender is told so */
     uint64_t late_max_ns;
 };
