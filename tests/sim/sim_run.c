@@ -97,7 +97,13 @@ void sim_fail(struct sim *s, const char *property, const char *fmt, ...)
     _exit(SIM_EXIT_VIOLATION);
 }
 
-/* The nodes' and proxies' own log lines, in the trace. */
+static uint64_t log_ns(void *ctx)
+{
+    return sim_now(ctx);
+}
+
+/* The nodes' and proxies' own log lines, in the trace: with its times, so that a trace is the same
+ * each time. */
 static void on_log_line(void *ctx, const char *line, size_t len)
 {
     struct sim *s = ctx;
@@ -196,13 +202,16 @@ void sim_run(struct sim *s, const struct sim_options *o, bool verbose)
     char dir[64];
     s->options = *o;
     s->verbose = verbose;
-    const struct cb_log_config log = {
-        .level = verbose ? CB_LOG_DEBUG : CB_LOG_ERROR, .sink = on_log_line, .sink_ctx = s};
-    cb_log_init(&log);
+    const struct cb_clock log_clock = {log_ns, log_ns, log_ns, s};
+    const struct cb_log_config log = {.level = verbose ? CB_LOG_DEBUG : CB_LOG_ERROR,
+                                      .clock = &log_clock,
+                                      .sink = on_log_line,
+                                      .sink_ctx = s};
     if (o->lmdb) {
         make_lmdb_dir(dir);
     }
     make_world(s);
+    cb_log_init(&log);
     start(s);
     (void)run_until(s, o->duration_ns, NULL);
     s->faults_are_over = true;
