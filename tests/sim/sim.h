@@ -176,6 +176,7 @@ struct sim_proxy {
 struct sim {
     struct sim_options options;
     bool verbose;
+    const char *history_file; /* NULL: not kept */
     struct fake_world *world;
     struct cb_rng rng;                        /* of the faults and of what nothing else draws */
     struct fake_process outside;              /* clients, faults, the end: what never dies */

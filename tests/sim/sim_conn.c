@@ -7,6 +7,8 @@
 #define LATENCY_MAX_NS (200 * 1000)
 #define RECONNECT_MAX_NS (500 * CB_NS_PER_MS)
 
+#define SAID_MAX 200 /* bytes of a piece */
+
 enum piece_kind { PIECE_BYTES, PIECE_EOF, PIECE_CLOSE };
 
 struct sim_conn {
@@ -78,6 +80,15 @@ static void piece_dropped(void *arg)
     piece_free(arg);
 }
 
+/* With -v: the bytes, and how they were cut. */
+static void say_piece(const struct piece *p, const char *where)
+{
+    static const char *const kinds[] = {"bytes", "end", "reset"};
+    struct cb_span s = cb_buf_span(&p->bytes);
+    sim_say(p->conn->sim, "conn %u %s: %s %.*s", p->conn->number, where, kinds[p->kind],
+            (int)(s.len < SAID_MAX ? s.len : SAID_MAX), s.len > 0 ? (const char *)s.ptr : "");
+}
+
 /* ---- the client's end ---- */
 
 static void client_look(struct sim_conn *c);
@@ -113,6 +124,7 @@ static void on_down(void *arg)
 {
     struct piece *p = arg;
     struct sim_conn *c = p->conn;
+    say_piece(p, c->client != NULL ? "to the client" : "to a client that is gone");
     if (c->client != NULL) {
         if (p->kind == PIECE_BYTES) {
             sim_client_received(c->client, cb_buf_span(&p->bytes), sim_now(c->sim));
@@ -161,9 +173,15 @@ static void server_gone(struct sim_conn *c)
     }
 }
 
+static void take_later(struct sim_conn *c);
+
 static void server_read(struct sim_conn *c, struct cb_span bytes)
 {
+    bool was_full = c->up_bytes >= SOCKET_BUFFER;
     c->up_bytes -= bytes.len;
+    if (was_full) {
+        take_later(c);
+    }
     engine_client_read(c->server, bytes, sim_proxy_now(c->proxy));
 }
 
@@ -171,6 +189,7 @@ static void on_up(void *arg)
 {
     struct piece *p = arg;
     struct sim_conn *c = p->conn;
+    say_piece(p, c->server != NULL ? "to the server" : "to a server that is gone");
     if (c->server != NULL && p->kind == PIECE_BYTES) {
         if (c->server_reads) {
             server_read(c, cb_buf_span(&p->bytes));
@@ -204,6 +223,15 @@ static void on_take(void *arg)
     piece_free(p);
 }
 
+static void take_later(struct sim_conn *c)
+{
+    if (!c->take_is_due) {
+        c->take_is_due = true;
+        sim_at(c->sim, sim_now(c->sim) + sim_between(c->sim, 0, LATENCY_MAX_NS), on_take,
+               piece_make(c, PIECE_BYTES));
+    }
+}
+
 /* Takes what the client wants to send, all of it or a piece. */
 static void take_output(struct sim_conn *c)
 {
@@ -218,10 +246,8 @@ static void take_output(struct sim_conn *c)
     cb_buf_consume(out, take);
     c->up_bytes += take;
     send_up(c, p);
-    if (take < len && !c->take_is_due) {
-        c->take_is_due = true;
-        sim_at(c->sim, sim_now(c->sim) + sim_between(c->sim, 0, LATENCY_MAX_NS), on_take,
-               piece_make(c, PIECE_BYTES));
+    if (take < len) {
+        take_later(c);
     }
 }
 

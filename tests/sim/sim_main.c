@@ -42,7 +42,7 @@ struct arguments {
     uint32_t clients, proxies; /* at most so many; 0: as drawn */
     uint64_t cut_ns;           /* the safety phase ends here; 0: as drawn */
     bool verbose, is_quiet, is_here, stops_at_first;
-    const char *json, *seeds_file;
+    const char *history, *json, *seeds_file;
 };
 
 struct series {
@@ -114,6 +114,7 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
     if (a->verbose) {
         sim_options_print(&o);
     }
+    sim.history_file = a->history;
     sim_run(&sim, &o, a->verbose);
     fill_report(&sim, r);
     fflush(stdout);
@@ -336,6 +337,7 @@ static const char usage[] =
     "  --proxies N    at most so many proxies\n"
     "  --json FILE    writes what was counted\n"
     "  --stop-at-first ends a series at the first seed that fails\n"
+    "  --history FILE what the clients saw (with --seed): for history_check\n"
     "  --here         in this process, for a debugger (with --seed)\n"
     "  -v             every message and entry (with --seed)\n"
     "  -q             no progress\n";
@@ -380,21 +382,14 @@ static void read_seeds(struct series *s)
 static bool parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"first", required_argument, NULL, 'f'},
-        {"count", required_argument, NULL, 'c'},
-        {"seconds", required_argument, NULL, 'S'},
-        {"seeds", required_argument, NULL, 'F'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"without", required_argument, NULL, 'w'},
-        {"cut", required_argument, NULL, 'C'},
-        {"clients", required_argument, NULL, 'L'},
-        {"proxies", required_argument, NULL, 'P'},
-        {"here", no_argument, NULL, 'H'},
-        {"stop-at-first", no_argument, NULL, '1'},
-        {"json", required_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},    {"first", required_argument, NULL, 'f'},
+        {"count", required_argument, NULL, 'c'},   {"seconds", required_argument, NULL, 'S'},
+        {"seeds", required_argument, NULL, 'F'},   {"jobs", required_argument, NULL, 'j'},
+        {"without", required_argument, NULL, 'w'}, {"cut", required_argument, NULL, 'C'},
+        {"clients", required_argument, NULL, 'L'}, {"proxies", required_argument, NULL, 'P'},
+        {"here", no_argument, NULL, 'H'},          {"history", required_argument, NULL, 'Y'},
+        {"stop-at-first", no_argument, NULL, '1'}, {"json", required_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "vqh", options, NULL)) != -1) {
@@ -432,6 +427,9 @@ static bool parse(struct arguments *a, int argc, char **argv)
             break;
         case 'P':
             a->proxies = (uint32_t)number;
+            break;
+        case 'Y':
+            a->history = optarg;
             break;
         case 'H':
             a->is_here = true;
