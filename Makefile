@@ -1,5 +1,5 @@
 # A thin front: each target is one command that also stands in CONTRIBUTING.md.
-.PHONY: all check test lint fmt run clean help
+.PHONY: all check test lint fmt run sim sim-shrink sim-mutants sim-corpus sim-ledger clean help
 all: ## the debug build
 	cmake --preset debug
 	cmake --build --preset debug
@@ -13,7 +13,17 @@ fmt: ## lays the code out as clang-format 14 does
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 run: ## a cluster on this machine
 	./scripts/run
+sim: ## the simulator: fresh seeds for SECONDS=600 (FIRST=n), or SEED=n again (V=1: every message)
+	./scripts/sim $(if $(SEED),replay $(SEED) $(if $(V),-v),run --seconds $(or $(SECONDS),600) $(addprefix --first ,$(FIRST))) $(ARGS)
+sim-shrink: ## a smaller run of SEED=n that still fails
+	./scripts/sim shrink $(SEED) $(ARGS)
+sim-mutants: ## are planted faults found?
+	./scripts/sim mutants $(ARGS)
+sim-corpus: ## every seed of the simulator that ever failed
+	./scripts/sim corpus $(ARGS)
+sim-ledger: ## what the long runs of the simulator add up to
+	./scripts/sim ledger
 clean: ## removes what was built
 	rm -rf build
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile

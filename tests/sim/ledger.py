@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The long runs of the simulator, one line of JSON each in ledger.jsonl, and what they add up to.
+
+usage: ledger.py state FILE | add STATE JSON COMPILER | sum
+
+A run counts for the sources that it ran: `src` is a hash of the files of src/ as they were, whether or not they were
+committed by then, and `sim` is one of the simulator, which decides what a seed means. `state` writes both and the
+commit (with + when src/ or the simulator differed from it) to FILE before a run, `add` puts the run's line into the
+ledger, `sum` shows what the runs of the sources as they are now add up to.
+"""
+
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+LEDGER = HERE / "ledger.jsonl"
+SRC = ["src"]
+SIM = ["tests/sim/*.[ch]", "tests/support", "tests/history", "tests/model"]
+HEAD = ["first_seed", "seeds", "failed", "cluster_hours", "node_hours", "real_seconds", "cpu_seconds", "cores"]
+
+# What issue 3 asks of the runs on the final code.
+TARGETS = [
+    ("node-hours", "node_hours", 3000),
+    ("seeds", "seeds", 50000),
+    ("elections", "sim.elections", 50000),
+    ("crashes", "sim.crashes", 50000),
+    ("installs", "replica.installs", 10000),
+]
+CLUSTER_HOURS_PER_CORE_HOUR = 500
+
+
+def git(*arguments):
+    command = ["git", "-C", str(ROOT), "-c", "safe.directory=*", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def digest_of(paths):
+    """Of names and contents in the work tree, so that a commit of them changes nothing."""
+    whole = hashlib.sha256()
+    names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths).split("\0")
+    for name in sorted(set(names) - {""}):
+        if (ROOT / name).is_file():
+            whole.update(f"{name} {hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def state():
+    dirty = git("status", "--porcelain", "--", *SRC, *SIM).strip()
+    return {
+        "commit": git("rev-parse", "--short", "HEAD").strip() + ("+" if dirty else ""),
+        "src": digest_of(SRC),
+        "sim": digest_of(SIM),
+    }
+
+
+def line_of(run, where, compiler, when):
+    line = {"date": when, **where, "compiler": compiler}
+    line.update({name: run[name] for name in HEAD})
+    line["counters"] = {name: value for name, value in run.items() if "." in name}
+    return line
+
+
+def read(path=LEDGER):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def total(runs):
+    """One line that is all of them."""
+    whole = {name: sum(run[name] for run in runs) for name in HEAD if name not in ("first_seed", "cores")}
+    whole["counters"] = {}
+    for run in runs:
+        for name, value in run["counters"].items():
+            whole["counters"][name] = whole["counters"].get(name, 0) + value
+    return whole
+
+
+def tell_target(name, value, wanted):
+    print(f"  {name:<28} {value:>14,.0f}  of {wanted:>7,}  {'reached' if value >= wanted else 'not yet'}")
+
+
+def tell(runs):
+    whole = total(runs)
+    print(f"  {'runs':<28} {len(runs):>14,}")
+    print(f"  {'failed seeds':<28} {whole['failed']:>14,}  of {0:>7,}  {'not so' if whole['failed'] else 'so far'}")
+    for name, key, wanted in TARGETS:
+        tell_target(name, whole.get(key, whole["counters"].get(key, 0)), wanted)
+    speed = whole["cluster_hours"] * 3600 / max(whole["cpu_seconds"], 1)
+    tell_target("cluster-hours per core-hour", speed, CLUSTER_HOURS_PER_CORE_HOUR)
+    zero = sorted(name for name, value in whole["counters"].items() if value == 0)
+    print(f"  counters at zero: {', '.join(zero) if zero else 'none'}")
+
+
+def tell_sum():
+    runs, now = read(), state()
+    here = [run for run in runs if run["src"] == now["src"]]
+    print(f"The sources as they are now (src {now['src']}, commit {now['commit']}):")
+    if here:
+        tell(here)
+        sims = {run["sim"] for run in here}
+        if sims != {now["sim"]}:
+            print(f"  run by {len(sims)} states of the simulator; it is {now['sim']} now")
+    else:
+        print("  no run yet: make sim")
+    for src in dict.fromkeys(run["src"] for run in runs if run["src"] != now["src"]):
+        those = [run for run in runs if run["src"] == src]
+        whole = total(those)
+        print(f"Earlier: src {src}, commits {', '.join(dict.fromkeys(run['commit'] for run in those))}: "
+              f"{whole['seeds']:,} seeds, {whole['failed']} failed, {whole['node_hours']:,.0f} node-hours")
+
+
+def main(arguments):
+    if arguments[:1] == ["state"] and len(arguments) == 2:
+        pathlib.Path(arguments[1]).write_text(json.dumps(state()))
+    elif arguments[:1] == ["add"] and len(arguments) == 4:
+        where, run = (json.loads(pathlib.Path(name).read_text()) for name in arguments[1:3])
+        line = line_of(run, where, arguments[3], time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()))
+        with open(LEDGER, "a", encoding="utf-8") as f:
+            f.write(json.dumps(line) + "\n")
+        print("ledger: " + ", ".join(f"{name} {line[name]}" for name in ("date", "commit", *HEAD)))
+    elif arguments == ["sum"]:
+        tell_sum()
+    else:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
