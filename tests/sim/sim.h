@@ -112,6 +112,7 @@ struct sim_options {
     uint64_t seed;
     uint32_t faults; /* bits of enum sim_fault */
     uint32_t nodes, proxies, clients;
+    uint32_t pace;         /* the clients' pauses are so many times as long */
     uint64_t duration_ns;  /* of the safety phase */
     uint64_t fault_gap_ns; /* between the beginnings of two faults, on average */
     unsigned snapshot_threshold, snapshot_trailing, inflight_max;

@@ -438,9 +438,10 @@ void sim_conn_open(struct sim *s)
     }
     struct sim_conn *c = conn_make(s, p);
     const struct sim_client_env env = {.data = c, .broken = broken};
-    const struct sim_client_profile *profile =
-        sim_client_profile((uint32_t)sim_between(s, 0, sim_client_profile_count - 1));
-    c->client = sim_client_create(s->shared, profile, &env, c->number,
+    struct sim_client_profile profile =
+        *sim_client_profile((uint32_t)sim_between(s, 0, sim_client_profile_count - 1));
+    profile.think_ns_max *= s->options.pace;
+    c->client = sim_client_create(s->shared, &profile, &env, c->number,
                                   sim_between(s, 0, UINT64_MAX - 1), sim_now(s));
     client_look(c);
 }

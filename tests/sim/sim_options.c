@@ -53,6 +53,7 @@ static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
     o->nodes = kind == 0 ? 1 : kind <= 2 ? 5 : 3;
     o->proxies = (uint32_t)between(rng, 1, SIM_PROXIES_MAX);
     o->clients = (uint32_t)between(rng, 1, 8);
+    o->pace = (uint32_t[]){1, 3, 6}[cb_rng_below(rng, 3)];
     const struct snapshots *c = &snapshot_choices[cb_rng_below(rng, 4)];
     o->snapshot_threshold = c->threshold;
     o->snapshot_trailing = c->trailing;
