@@ -460,6 +460,9 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    if (s.args.verbose) {
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a run that crashes shows its last line, too */
+    }
     if (s.args.seeds_file != NULL) {
         read_seeds(&s);
     }
