@@ -39,6 +39,7 @@
 #define SIM_NODES_MAX 5
 #define SIM_PROXIES_MAX 3
 #define SIM_EXIT_VIOLATION 3
+#define SIM_SKIP_MAX 256 /* faults of a run that --skip can name */
 
 /* Fault classes: a seed has some of them, `--without` masks them. X(symbol, name, what) */
 #define SIM_FAULTS(X)                                                                              \
@@ -61,6 +62,7 @@
     X(ROT, "rot", "a log cannot be read, or has lost its end")                                     \
     X(CLOCK, "clock", "wall clocks step, other clocks drift")                                      \
     X(TRANSFER, "transfer", "leadership is handed over")                                           \
+    X(TIMELY, "timely", "crashes and cuts in the middle of elections and installs")                \
     X(PROXY, "proxy", "proxies die and come back")                                                 \
     X(CLIENT, "client", "connections of clients are reset")
 
@@ -111,6 +113,7 @@ struct sim_counters {
 struct sim_options {
     uint64_t seed;
     uint32_t faults; /* bits of enum sim_fault */
+    uint32_t drawn;  /* those, and the ones that are masked */
     uint32_t nodes, proxies, clients;
     uint32_t pace;         /* the clients' pauses are so many times as long */
     uint64_t duration_ns;  /* of the safety phase */
@@ -178,6 +181,8 @@ struct sim {
     struct sim_options options;
     bool verbose;
     const char *history_file; /* NULL: not kept */
+    uint64_t skip[SIM_SKIP_MAX / 64];
+    uint64_t n_faults; /* that had their time so far, those left out too */
     struct fake_world *world;
     struct cb_rng rng;                        /* of the faults and of what nothing else draws */
     struct fake_process outside;              /* clients, faults, the end: what never dies */
@@ -303,6 +308,8 @@ void sim_conns_turn(struct sim_proxy *p);
 /* ---- sim_faults.c ---- */
 
 void sim_faults_start(struct sim *s);
+/* An election or an install has begun: a moment at which faults matter. */
+void sim_faults_moment(struct sim *s);
 /* A node has ended itself: it comes back. */
 void sim_faults_died(struct sim_node *n);
 /* Everything is mended and stays so. */

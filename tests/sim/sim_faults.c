@@ -277,6 +277,39 @@ static void boot_proxy(struct sim *s, unsigned who, uint64_t what)
     }
 }
 
+/* Comes back at once: so that what it has forgotten matters in the same term. */
+static void crash_shortly(struct sim *s)
+{
+    struct sim_node *n = any_node(s);
+    if (sim_node_is_up(n)) {
+        s->counters.crashes++;
+        sim_node_crash(n);
+        mend_in(s, sim_between(s, 0, MILLIS(20)), boot, (unsigned)n->id, 0);
+    }
+}
+
+static void on_moment(void *arg)
+{
+    struct sim *s = arg;
+    if (!sim_is_safety(s)) {
+        return;
+    }
+    if (sim_one_in(s, 4)) {
+        uint64_t how = sim_one_in(s, 2) ? CUT_IN : CUT_OUT;
+        cut_for(s, (unsigned)any_node(s)->id, how | CUT_NODES_ALONE,
+                sim_between(s, MILLIS(5), SECONDS(2)));
+    } else {
+        crash_shortly(s);
+    }
+}
+
+void sim_faults_moment(struct sim *s)
+{
+    if (sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s) && sim_one_in(s, 3)) {
+        sim_at(s, sim_now(s) + sim_between(s, 0, 4 * s->options.net_ns), on_moment, s);
+    }
+}
+
 static void do_proxy(struct sim *s)
 {
     struct sim_proxy *p = any_proxy(s);
@@ -420,23 +453,36 @@ static void (*const what_to_do[SIM_FAULT_COUNT])(struct sim *s) = {
     [SIM_FAULT_ROT] = do_rot,
     [SIM_FAULT_CLOCK] = do_clock,
     [SIM_FAULT_TRANSFER] = do_transfer,
+    [SIM_FAULT_TIMELY] = crash_shortly,
     [SIM_FAULT_PROXY] = do_proxy,
     [SIM_FAULT_CLIENT] = do_client,
 };
 
+static bool is_skipped(const struct sim *s, uint64_t number)
+{
+    return number < SIM_SKIP_MAX && (s->skip[number / 64] >> number % 64 & 1) != 0;
+}
+
+/* Each fault has numbers of its own: when one is left out, the others stay what and when they were. */
 static void on_next(void *arg)
 {
     struct sim *s = arg;
     if (!sim_is_safety(s)) {
         return;
     }
+    struct cb_rng rest = s->rng;
+    uint64_t number = s->n_faults++;
+    cb_rng_init(&s->rng, s->options.seed ^ (number + 1) * UINT64_C(0x9e3779b97f4a7c15));
     enum sim_fault f = (enum sim_fault)sim_between(s, 0, SIM_FAULT_COUNT - 1);
-    while (!sim_has(s, f)) {
+    while ((s->options.drawn >> f & 1) == 0) {
         f = (f + 1) % SIM_FAULT_COUNT;
     }
-    sim_trace(s, "fault: %s", sim_fault_name(f));
-    what_to_do[f](s);
     sim_at(s, sim_now(s) + sim_between(s, 0, 2 * s->options.fault_gap_ns), on_next, s);
+    if (sim_has(s, f) && !is_skipped(s, number)) {
+        sim_trace(s, "fault %u: %s", (unsigned)number, sim_fault_name(f));
+        what_to_do[f](s);
+    }
+    s->rng = rest;
 }
 
 void sim_faults_start(struct sim *s)
@@ -444,7 +490,7 @@ void sim_faults_start(struct sim *s)
     fake_world_net(s->world)->min_ns = s->options.net_ns / 2;
     fake_world_net(s->world)->max_ns = s->options.net_ns * 2;
     fake_world_net(s->world)->told_lost = 500;
-    if (s->options.faults != 0) {
+    if (s->options.drawn != 0) {
         sim_at(s, sim_now(s) + sim_between(s, 0, 2 * s->options.fault_gap_ns), on_next, s);
     }
 }

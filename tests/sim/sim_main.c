@@ -40,7 +40,8 @@ struct arguments {
     unsigned jobs;
     uint32_t without;
     uint32_t clients, proxies; /* at most so many; 0: as drawn */
-    uint64_t cut_ns;           /* the safety phase ends here; 0: as drawn */
+    uint64_t skip[SIM_SKIP_MAX / 64];
+    uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
     bool verbose, is_quiet, is_here, stops_at_first;
     const char *history, *json, *seeds_file;
 };
@@ -115,6 +116,7 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
         sim_options_print(&o);
     }
     sim.history_file = a->history;
+    memcpy(sim.skip, a->skip, sizeof sim.skip);
     sim_run(&sim, &o, a->verbose);
     fill_report(&sim, r);
     fflush(stdout);
@@ -332,6 +334,7 @@ static const char usage[] =
     "  --seeds FILE   the seeds in FILE instead, one a line, # begins a comment\n"
     "  --jobs N       runs at once (default: 2)\n"
     "  --without LIST fault classes to leave out, names with commas\n"
+    "  --skip LIST    faults to leave out, by their numbers in the trace\n"
     "  --cut MS       ends the faults after so many simulated milliseconds\n"
     "  --clients N    at most so many clients at first\n"
     "  --proxies N    at most so many proxies\n"
@@ -358,6 +361,17 @@ static uint32_t parse_faults(char *list)
     return mask;
 }
 
+static void parse_skip(struct arguments *a, char *list)
+{
+    for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
+        uint64_t number = strtoull(name, NULL, 10);
+        if (number >= SIM_SKIP_MAX) {
+            cb_die("fault %s is beyond what --skip can name", name);
+        }
+        a->skip[number / 64] |= UINT64_C(1) << number % 64;
+    }
+}
+
 static void read_seeds(struct series *s)
 {
     FILE *f = fopen(s->args.seeds_file, "r");
@@ -382,14 +396,23 @@ static void read_seeds(struct series *s)
 static bool parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},    {"first", required_argument, NULL, 'f'},
-        {"count", required_argument, NULL, 'c'},   {"seconds", required_argument, NULL, 'S'},
-        {"seeds", required_argument, NULL, 'F'},   {"jobs", required_argument, NULL, 'j'},
-        {"without", required_argument, NULL, 'w'}, {"cut", required_argument, NULL, 'C'},
-        {"clients", required_argument, NULL, 'L'}, {"proxies", required_argument, NULL, 'P'},
-        {"here", no_argument, NULL, 'H'},          {"history", required_argument, NULL, 'Y'},
-        {"stop-at-first", no_argument, NULL, '1'}, {"json", required_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},
+        {"first", required_argument, NULL, 'f'},
+        {"count", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 'S'},
+        {"seeds", required_argument, NULL, 'F'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"without", required_argument, NULL, 'w'},
+        {"cut", required_argument, NULL, 'C'},
+        {"clients", required_argument, NULL, 'L'},
+        {"proxies", required_argument, NULL, 'P'},
+        {"here", no_argument, NULL, 'H'},
+        {"history", required_argument, NULL, 'Y'},
+        {"stop-at-first", no_argument, NULL, '1'},
+        {"json", required_argument, NULL, 'J'},
+        {"skip", required_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "vqh", options, NULL)) != -1) {
@@ -418,6 +441,9 @@ static bool parse(struct arguments *a, int argc, char **argv)
             break;
         case 'w':
             a->without = parse_faults(optarg);
+            break;
+        case 'k':
+            parse_skip(a, optarg);
             break;
         case 'C':
             a->cut_ns = number * CB_NS_PER_MS;

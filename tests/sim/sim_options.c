@@ -68,7 +68,8 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     struct cb_rng rng;
     cb_rng_init(&rng, seed);
     *o = (struct sim_options){.seed = seed};
-    o->faults = draw_faults(&rng) & ~without;
+    o->drawn = draw_faults(&rng);
+    o->faults = o->drawn & ~without;
     draw_cluster(o, &rng);
     o->duration_ns = between(&rng, 40, 90) * CB_NS_PER_S;
     o->fault_gap_ns = between(&rng, 1000, 12000) * CB_NS_PER_MS;
