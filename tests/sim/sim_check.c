@@ -109,6 +109,9 @@ void sim_check_node(struct sim_node *n)
         sim_fail(s, "term", "node %" PRIu64 " goes from term %" PRIu64 " back to %" PRIu64, n->id,
                  n->view.term, v->term);
     }
+    if (v->role != REPLICA_FOLLOWER) {
+        sim_faults_moment(s);
+    }
     if (v->role == REPLICA_LEADER) {
         s->counters.elections++;
         sim_trace(s, "n%u leads term %" PRIu64, (unsigned)n->id, v->term);

@@ -155,6 +155,7 @@ static enum store_result op_load_dump(struct store *base,
         return STORE_FULL;
     }
     of(base)->node->installs = true;
+    sim_faults_moment(of(base)->node->sim);
     return store_load_dump(of(base)->inner, fn, data, meta, err);
 }
 
