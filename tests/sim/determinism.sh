@@ -2,12 +2,15 @@
 # A seed is the same run each time: whatever the heap holds, wherever it lies, how many runs there are
 # at once, and whether its trace is shown.
 #
-# usage: determinism.sh BINARY
+# usage: determinism.sh BINARY [FILE]
+#
+# The sum of the digests goes to FILE: builds of other kinds must have the same.
 set -eu
 binary=$1
 first=101 # the six of them have LMDB, one, three and five nodes
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+[ $# = 1 ] || rm -f "$2"
 
 # digest NAME COMMAND...: runs it with its JSON in the work folder, and says the sum of the digests.
 digest()
@@ -41,4 +44,5 @@ for n in 1 2; do
     "$binary" --seed $first -v -q | grep -a -v ' x real time ' >"$work/trace.$n"
 done
 cmp "$work/trace.1" "$work/trace.2"
+[ $# = 1 ] || echo "$wanted" >"$2"
 echo "six seeds, four times: $wanted; a trace of $(wc -l <"$work/trace.1") lines, twice"
