@@ -118,6 +118,7 @@ struct sim_options {
     uint32_t pace;         /* the clients' pauses are so many times as long */
     uint64_t duration_ns;  /* of the safety phase */
     uint64_t fault_gap_ns; /* between the beginnings of two faults, on average */
+    uint64_t log_bytes;
     unsigned snapshot_threshold, snapshot_trailing, inflight_max;
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */

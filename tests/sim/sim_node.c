@@ -273,6 +273,7 @@ static void make_replica(struct sim_node *n)
     c.snapshot_threshold = s->options.snapshot_threshold;
     c.snapshot_trailing = s->options.snapshot_trailing;
     c.inflight_max = s->options.inflight_max;
+    c.log_bytes = s->options.log_bytes;
     c.disk_timeout_ms = DISK_TIMEOUT_MS;
     c.seed = (uint32_t)sim_between(s, 1, UINT32_MAX);
     c.applied = core_stored_applied(n->core);

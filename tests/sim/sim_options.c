@@ -58,6 +58,7 @@ static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
     o->snapshot_threshold = c->threshold;
     o->snapshot_trailing = c->trailing;
     o->inflight_max = c->inflight;
+    o->log_bytes = (uint64_t[]){CB_RAFT_LOG_BYTES, CB_MIB, 100 * CB_KIB}[cb_rng_below(rng, 3)];
     o->session_timeout_ns = between(rng, 3, 12) * CB_NS_PER_S;
     o->lmdb = cb_rng_chance(rng, 1, 8);
     o->job_size_max = CB_JOB_SIZE_DEFAULT; /* what the clients count on */

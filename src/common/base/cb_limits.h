@@ -100,6 +100,11 @@
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024
 #define CB_RAFT_SNAPSHOT_TRAILING 2048
+/* Where entries are large, as few as this: what simulation has shown to be safe (ADR 6). */
+#define CB_RAFT_SNAPSHOT_THRESHOLD_MIN 64
+#define CB_RAFT_SNAPSHOT_TRAILING_MIN 128
+#define CB_RAFT_INFLIGHT_MIN 16
+#define CB_RAFT_LOG_BYTES (96 * CB_MIB) /* of entries in memory, near enough */
 #define CB_RAFT_INFLIGHT_MAX 128
 #define CB_RAFT_SEGMENT_SIZE (8 * CB_MIB)
 /* Entries that wait for a majority; beyond it a follower that is behind would never catch up. */

@@ -23,6 +23,7 @@ void replica_config_default(struct replica_config *c)
         .heartbeat_ms = 100,
         .snapshot_threshold = CB_RAFT_SNAPSHOT_THRESHOLD,
         .snapshot_trailing = CB_RAFT_SNAPSHOT_TRAILING,
+        .log_bytes = CB_RAFT_LOG_BYTES,
         .inflight_max = CB_RAFT_INFLIGHT_MAX,
         .disk_timeout_ms = 10000,
     };

@@ -48,6 +48,7 @@ struct replica_config {
     unsigned heartbeat_ms;
     unsigned snapshot_threshold; /* entries; production never goes below the defaults (design D7) */
     unsigned snapshot_trailing;
+    uint64_t log_bytes; /* with larger entries there are fewer of them in memory */
     unsigned inflight_max;
     unsigned disk_timeout_ms;     /* an append that takes longer ends the process */
     uint32_t seed;                /* of the election timeouts; 0: libraft's own */

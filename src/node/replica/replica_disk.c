@@ -196,6 +196,9 @@ int replica_io_append(struct raft_io *io,
     struct replica *r = replica_of_io(io);
     CB_ASSERT(n > 0);
     struct disk_op *op = op_push(r, DISK_APPEND);
+    for (unsigned i = 0; i < n; i++) {
+        replica_size_note(r, r->next_index + i, entries[i].buf.len);
+    }
     r->next_index += n;
     op->mark = (struct replica_mark){.index = r->next_index - 1, .term = entries[n - 1].term};
     op->seq = ++r->append_seq;
@@ -454,6 +457,9 @@ int replica_io_load(struct raft_io *io,
         return RAFT_CORRUPT; /* what was loaded is left to the end of the process */
     }
     unbatch(r, *entries, *n_entries);
+    for (size_t i = 0; i < *n_entries; i++) {
+        replica_size_note(r, *start_index + i, (*entries)[i].buf.len);
+    }
     r->next_index = last.index + 1;
     r->live_above = last.index;
     r->appended = last;

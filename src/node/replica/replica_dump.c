@@ -173,11 +173,7 @@ void replica_pin_log(struct replica *r)
     for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
         pinned |= is_pinned_for(r, &r->peers[i]);
     }
-    unsigned threshold = r->config.snapshot_threshold;
-    if (pinned && threshold < CB_RAFT_PINNED_ENTRIES_MAX) {
-        threshold = CB_RAFT_PINNED_ENTRIES_MAX;
-    }
-    raft_set_snapshot_threshold(&r->raft, threshold);
+    replica_threshold_set(r, pinned);
 }
 
 void replica_dumps_drop(struct replica *r)

@@ -13,6 +13,9 @@
 #include "common/base/cb_list.h"
 #include "node/replica/replica.h"
 
+/* Entries whose sizes are known: a power of two, more than libraft keeps. */
+#define REPLICA_SIZES 4096
+
 /* The longest sentence for the operator. */
 #define REPLICA_MESSAGE_MAX 512
 
@@ -85,8 +88,9 @@ struct replica {
     struct raft_transfer transfer;
 
     /* replica_disk.c */
-    struct cb_list disk_ops; /* struct disk_op, in the order of libraft's calls */
-    struct cb_list finished; /* struct disk_op: appends on disk, not yet told to libraft */
+    uint32_t sizes[REPLICA_SIZES]; /* replica_threshold.c: by index, the newest of each slot */
+    struct cb_list disk_ops;       /* struct disk_op, in the order of libraft's calls */
+    struct cb_list finished;       /* struct disk_op: appends on disk, not yet told to libraft */
     bool hold_appends;
     bool lowering;       /* the first of `disk_ops` waits for replica_lowered */
     uint64_t next_index; /* of the next entry appended */
@@ -183,6 +187,11 @@ void replica_send_state(struct replica *r,
 CB_MUST_USE bool replica_dump_is_sound(struct cb_span frame);
 /* Keeps the log while a member is sent the state. */
 void replica_pin_log(struct replica *r);
+
+/* replica_threshold.c */
+void replica_size_note(struct replica *r, uint64_t index, size_t len);
+/* `pinned`: a member is being sent the state. */
+void replica_threshold_set(struct replica *r, bool pinned);
 void replica_dumps_drop(struct replica *r);
 
 #endif

@@ -116,10 +116,8 @@ void member_install(struct member *m)
     fake_node_leave(m->node);
 }
 
-static void on_install_state(void *data,
-                             struct replica_mark mark,
-                             uint64_t at_least,
-                             struct cb_span bytes)
+static void
+on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
 {
     struct member *m = data;
     assert_int_equal(bytes.len, sizeof m->arriving);

@@ -80,6 +80,36 @@ static void a_marker_waits_for_the_store(void **state)
     assert_true(leader->node->disk.snapshot_data.len < 64);
 }
 
+static uint64_t entries_kept(uint64_t log_bytes)
+{
+    struct cluster small;
+    cluster_init_empty(&small, 22);
+    small.config.log_bytes = log_bytes;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        member_bootstrap(&small.m[i]);
+        assert_int_equal(member_boot(&small.m[i]), REPLICA_STARTED);
+    }
+    struct member *m = cluster_elect(&small);
+    for (int i = 0; i < 20; i++) {
+        cluster_write(&small, m, 40);
+        fake_world_run(small.world, 200);
+    }
+    uint64_t kept = m->node->disk.count;
+    cluster_fini(&small);
+    return kept;
+}
+
+/* With their frames these entries take some 32 bytes each. */
+static void large_entries_make_a_short_log(void **state)
+{
+    (void)state;
+    assert_true(entries_kept(CB_RAFT_LOG_BYTES) > 800);
+    uint64_t kept = entries_kept(CB_KIB);
+    uint64_t least = CB_RAFT_SNAPSHOT_TRAILING_MIN;
+    assert_in_range(kept, least, least + 2 * CB_RAFT_SNAPSHOT_THRESHOLD_MIN + 40);
+    assert_in_range(entries_kept(24 * CB_KIB), kept + 100, 800);
+}
+
 static void a_restart_from_a_marker(void **state)
 {
     (void)state;
@@ -251,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_marker_waits_for_the_store),
+        TEST(large_entries_make_a_short_log),
         TEST(a_restart_from_a_marker),
         TEST(a_state_behind_the_log_is_refused),
         TEST(a_member_far_behind_gets_the_state),

@@ -106,10 +106,8 @@ static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *du
     replica_dump_done(p->r, dump, NULL);
 }
 
-static void on_install_state(void *data,
-                             struct replica_mark mark,
-                             uint64_t at_least,
-                             struct cb_span bytes)
+static void
+on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
 {
     (void)data;
     (void)mark;
