@@ -35,7 +35,7 @@ def check_text(name, lines):
             found.append(f"{where}: a path of one machine")
         if REGISTRY.search(line):
             found.append(f"{where}: the host of a package registry")
-        if line != line.rstrip() and not name.endswith(".md"):
+        if line != line.rstrip() and not name.endswith((".md", ".patch")):
             found.append(f"{where}: space at the end of the line")
     return found
 

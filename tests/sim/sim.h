@@ -4,14 +4,14 @@
  * docs/TESTING.md.
  *
  *     sim_options.c   what a seed is like          sim_proxy.c   proxies
- *     sim_node.c      nodes: their processes       sim_conn.c    sockets between clients and proxies
+ *     sim_node.c      nodes: their processes       sim_conn.c    sockets of clients
  *     sim_store.c     their stores                 sim_faults.c  what goes wrong, and when
  *     sim_answers.c   what clients read, and the log
  *     sim_stream.c    streams of proxies to nodes  sim_check.c   what must never be
  *     sim_run.c       one run from begin to end    sim_main.c    many runs, each in a process
  *
- * Owns:     everything of one run. A run ends with its process: what a crash leaves behind in memory
- *           is not looked for.
+ * Owns:     everything of one run. A run ends with its process: what a crash leaves behind in
+ *           memory is not looked for.
  * Threads:  one (and LMDB's writer, which is waited for).
  * Errors:   a violation ends the process with SIM_EXIT_VIOLATION and a sentence. */
 #ifndef CB_TESTS_SIM_SIM_H

@@ -1,5 +1,5 @@
-/* What must never be, as far as one look at the nodes tells it: two leaders in a term, two votes of a
- * node in a term, a commit that goes back. And at the end: that all is one again, and that what
+/* What must never be, as far as one look at the nodes tells it: two leaders in a term, two votes of
+ * a node in a term, a commit that goes back. And at the end: that all is one again, and that what
  * clients saw is what a work queue does. */
 #include <inttypes.h>
 #include <stdio.h>

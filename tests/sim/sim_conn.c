@@ -1,5 +1,5 @@
-/* A socket between a client and a proxy: bytes in order, in pieces of any size, read and written when
- * the two ends please, half-closed, closed and reset. */
+/* A socket between a client and a proxy: bytes in order, in pieces of any size, read and written
+ * when the two ends please, half-closed, closed and reset. */
 #include "common/base/cb_mem.h"
 #include "sim/sim.h"
 

@@ -463,7 +463,8 @@ static bool is_skipped(const struct sim *s, uint64_t number)
     return number < SIM_SKIP_MAX && (s->skip[number / 64] >> number % 64 & 1) != 0;
 }
 
-/* Each fault has numbers of its own: when one is left out, the others stay what and when they were. */
+/* Each fault has numbers of its own: when one is left out, the others stay what and when they
+ * were. */
 static void on_next(void *arg)
 {
     struct sim *s = arg;

@@ -1,5 +1,5 @@
-/* Many runs, each in a process of its own, so that a crash or an endless loop of one is a result with
- * a seed like any other.
+/* Many runs, each in a process of its own, so that a crash or an endless loop of one is a result
+ * with a seed like any other.
  *
  * usage: see --help */
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  * machine has on disk outlives its process: fake_node_crash drops the process (all memory that
  * libraft holds, what was being written, what was on the way to it), fake_node_boot starts another.
  * A write that was reported as done is on disk; of those under way a crash keeps the first few, as
- * struct fake_disk_faults says. All faults are off until somebody sets them: the replica's own tests
- * set a few, the simulator of tests/sim all.
+ * struct fake_disk_faults says. All faults are off until somebody sets them: the replica's own
+ * tests set a few, the simulator of tests/sim all.
  *
  * Owns:     the machines and the global heap of libraft (raft_heap_set): one world at a time.
  * Threads:  one. */

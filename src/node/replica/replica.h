@@ -97,8 +97,8 @@ struct replica_events {
     /* A member needs the whole state, at any index >= `at_least`. The owner answers with
      * replica_dump_done, on the loop, at any time; also when it is no leader any more. */
     void (*dump_state)(void *data, uint64_t at_least, struct replica_dump *dump);
-    /* The state that a leader sent, for a snapshot at `mark`, at the index `at_least` or above: that
-     * is below the mark when only entries of libraft's own lie between. The bytes live until
+    /* The state that a leader sent, for a snapshot at `mark`, at the index `at_least` or above:
+     * that is below the mark when only entries of libraft's own lie between. The bytes live until
      * replica_install_done, which the owner calls once the new state lies durably beside the old
      * one, or at once when its own state goes as far. What it stores carries replica_appended of
      * this member, not the pair of the sender. */

@@ -1,9 +1,9 @@
 /* How much of the log libraft keeps in memory, by entries and by bytes.
  *
  * libraft counts entries: a snapshot is taken after so many, and so many are kept behind it. Counts
- * that suit small entries would keep gigabytes of large jobs. So when the log has grown by its share
- * of bytes since the last snapshot, the next one is due after the fewest entries that simulation
- * has shown to be safe (docs/adr/0006), and what is kept is what fits. */
+ * that suit small entries would keep gigabytes of large jobs. So when the log has grown by its
+ * share of bytes since the last snapshot, the next one is due after the fewest entries that
+ * simulation has shown to be safe (docs/adr/0006), and what is kept is what fits. */
 #include "node/replica/replica_internal.h"
 
 #define MASK (REPLICA_SIZES - 1)
