@@ -72,15 +72,16 @@ static struct sc_held *pick_held(struct sim_client *c, uint64_t now_ns, bool als
 static void send_ending(struct sim_client *c, struct sc_held *h, uint64_t now_ns)
 {
     uint32_t what = below(c, 100);
+    uint32_t pri = pick_pri(c);
     h->is_ending = true;
     if (what < 60) {
         sc_send_id(c, SC_DELETE, h->id, now_ns);
     } else if (what < 75) {
-        sc_send_release(c, h->id, pick_pri(c), 0, now_ns);
+        sc_send_release(c, h->id, pri, 0, now_ns);
     } else if (what < 85) {
-        sc_send_release(c, h->id, pick_pri(c), pick_short(c, c->profile.delay_max_s), now_ns);
+        sc_send_release(c, h->id, pri, pick_short(c, c->profile.delay_max_s), now_ns);
     } else {
-        sc_send_bury(c, h->id, pick_pri(c), now_ns);
+        sc_send_bury(c, h->id, pri, now_ns);
     }
 }
 
@@ -137,7 +138,8 @@ static void choose_put(struct sim_client *c, uint64_t now_ns)
 {
     uint32_t delay_s = per_mille(c, c->profile.delayed) ? pick_short(c, c->profile.delay_max_s) : 0;
     uint32_t ttr_s = below(c, 32) == 0 ? 0 : pick_short(c, c->profile.ttr_max_s);
-    sc_send_put(c, pick_pri(c), delay_s, ttr_s, pick_body_len(c), now_ns);
+    uint32_t pri = pick_pri(c);
+    sc_send_put(c, pri, delay_s, ttr_s, pick_body_len(c), now_ns);
 }
 
 static void choose_look(struct sim_client *c, uint64_t now_ns)
@@ -161,15 +163,16 @@ static void choose_look(struct sim_client *c, uint64_t now_ns)
 static void choose_foreign(struct sim_client *c, uint64_t now_ns)
 {
     uint64_t id = pick_id(c);
+    uint32_t pri = pick_pri(c);
     switch (below(c, 6)) {
     case 0:
         sc_send_id(c, SC_TOUCH, id, now_ns);
         break;
     case 1:
-        sc_send_release(c, id, pick_pri(c), below(c, 2), now_ns);
+        sc_send_release(c, id, pri, below(c, 2), now_ns);
         break;
     case 2:
-        sc_send_bury(c, id, pick_pri(c), now_ns);
+        sc_send_bury(c, id, pri, now_ns);
         break;
     default:
         sc_send_id(c, SC_DELETE, id, now_ns);

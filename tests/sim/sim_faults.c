@@ -107,13 +107,16 @@ static unsigned any_place(struct sim *s)
 static void do_partition(struct sim *s)
 {
     uint64_t how = CUT_IN | CUT_OUT | (sim_one_in(s, 3) ? CUT_NODES_ALONE : 0);
-    cut_for(s, any_place(s), how, sim_between(s, MILLIS(50), SECONDS(12)));
+    unsigned who = any_place(s);
+    cut_for(s, who, how, sim_between(s, MILLIS(50), SECONDS(12)));
 }
 
 static void do_oneway(struct sim *s)
 {
-    uint64_t how = (sim_one_in(s, 2) ? CUT_IN : CUT_OUT) | (sim_one_in(s, 3) ? CUT_NODES_ALONE : 0);
-    cut_for(s, any_place(s), how, sim_between(s, MILLIS(50), SECONDS(12)));
+    uint64_t how = sim_one_in(s, 2) ? CUT_IN : CUT_OUT;
+    how |= sim_one_in(s, 3) ? CUT_NODES_ALONE : 0;
+    unsigned who = any_place(s);
+    cut_for(s, who, how, sim_between(s, MILLIS(50), SECONDS(12)));
 }
 
 static void do_lag(struct sim *s)
@@ -296,8 +299,8 @@ static void on_moment(void *arg)
     }
     if (sim_one_in(s, 4)) {
         uint64_t how = sim_one_in(s, 2) ? CUT_IN : CUT_OUT;
-        cut_for(s, (unsigned)any_node(s)->id, how | CUT_NODES_ALONE,
-                sim_between(s, MILLIS(5), SECONDS(2)));
+        unsigned who = (unsigned)any_node(s)->id;
+        cut_for(s, who, how | CUT_NODES_ALONE, sim_between(s, MILLIS(5), SECONDS(2)));
     } else {
         crash_shortly(s);
     }

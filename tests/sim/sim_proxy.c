@@ -172,11 +172,12 @@ void sim_proxy_boot(struct sim_proxy *p)
     for (uint32_t i = 0; i < s->options.nodes; i++) {
         nodes[i] = sim_node_address(&s->nodes[i + 1]);
     }
+    uint64_t random = sim_between(s, 1, UINT64_MAX / 2);
     const struct engine_config config = {
         .name = p->name,
         .address = p->address,
         .started_ns = ++p->started,
-        .random = sim_between(s, 1, UINT64_MAX / 2),
+        .random = random,
         .nodes = nodes,
         .n_nodes = s->options.nodes,
         .job_size_max = s->options.job_size_max,

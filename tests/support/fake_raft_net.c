@@ -131,8 +131,8 @@ static void send_copy(struct fake_node *n, struct fake_node *to, const struct ra
     struct packet *p = packet_make(m);
     if (m->type == RAFT_INSTALL_SNAPSHOT && fake_chance(w, f->flipped)) {
         struct raft_buffer *b = &p->m.install_snapshot.data;
-        ((uint8_t *)b->base)[fake_between(w, 0, b->len - 1)] ^=
-            (uint8_t)(1u << fake_between(w, 0, 7));
+        uint8_t *byte = (uint8_t *)b->base + fake_between(w, 0, b->len - 1);
+        *byte ^= (uint8_t)(1u << fake_between(w, 0, 7));
     }
     p->m.server_id = n->id;
     memcpy(p->address, n->address, sizeof p->address);
