@@ -152,6 +152,8 @@ static void check_history(struct sim *s)
         .is_drained = true,
         .clock_error_ns = sim_has(s, SIM_FAULT_CLOCK) ? 8 * CB_NS_PER_S : 2 * CB_NS_PER_S,
         .closes_allowed = UINT64_MAX,
+        /* A proxy that stands still cannot close what it has to close. */
+        .close_notice_ns = sim_has(s, SIM_FAULT_PAUSE) ? 0 : CB_NS_PER_S,
     };
     if (s->options.faults == 0) {
         options = (struct hist_check_options){
