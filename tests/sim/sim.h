@@ -52,6 +52,7 @@
     X(ONEWAY, "one-way", "nodes and proxies cannot be reached, but reach the others")              \
     X(LAG, "lag", "one node is away so long that it needs a snapshot")                             \
     X(CUT, "cut", "streams of proxies break with messages on the way")                             \
+    X(GAP, "gap", "a message of a proxy to a node is left out")                                    \
     X(CRASH, "crash", "nodes die and come back")                                                   \
     X(CRASH_ALL, "crash-all", "all nodes die at once")                                             \
     X(TORN, "torn", "a crash catches writes under way")                                            \
@@ -93,6 +94,7 @@ enum sim_fault {
     X(streams, "streams opened")                                                                   \
     X(streams_cut, "streams broken by a fault")                                                    \
     X(messages_cut, "messages lost with a stream")                                                 \
+    X(messages_left_out, "messages to a node left out of a stream")                                \
     X(proxy_crashes, "proxies killed")                                                             \
     X(fences, "proxies that closed their clients because of silence")                              \
     X(sessions_lost, "proxies whose session had ended")                                            \
@@ -274,6 +276,8 @@ void sim_stream_end(struct sim_stream *st, enum proposer_end why, const char *te
 void sim_stream_set_reading(struct sim_stream *st, bool on);
 /* By a fault: what is on the way is lost from some point on. */
 void sim_stream_break(struct sim_stream *st);
+/* By a fault that no gRPC has: one message on its way to the node is left out. */
+void sim_stream_leave_out(struct sim_stream *st);
 /* One of its processes has died. */
 void sim_streams_of_node_lost(struct sim_node *n);
 void sim_stream_of_proxy_lost(struct sim_proxy *p);

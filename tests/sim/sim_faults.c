@@ -210,6 +210,23 @@ static void do_cut(struct sim *s)
     }
 }
 
+static void leave_out(struct sim *s, unsigned who, uint64_t left)
+{
+    struct sim_proxy *p = &s->proxies[who];
+    if (p->stream != NULL) {
+        sim_stream_leave_out(p->stream);
+    }
+    if (left > 0) {
+        mend_in(s, sim_between(s, 0, MILLIS(20)), leave_out, who, left - 1);
+    }
+}
+
+/* Several times, since most moments find nothing on its way. */
+static void do_gap(struct sim *s)
+{
+    leave_out(s, any_proxy(s)->number, sim_between(s, 10, 200));
+}
+
 /* ---- processes ---- */
 
 static void boot(struct sim *s, unsigned who, uint64_t what)
@@ -446,6 +463,7 @@ static void (*const what_to_do[SIM_FAULT_COUNT])(struct sim *s) = {
     [SIM_FAULT_ONEWAY] = do_oneway,
     [SIM_FAULT_LAG] = do_lag,
     [SIM_FAULT_CUT] = do_cut,
+    [SIM_FAULT_GAP] = do_gap,
     [SIM_FAULT_CRASH] = do_crash,
     [SIM_FAULT_CRASH_ALL] = do_crash_all,
     [SIM_FAULT_TORN] = do_torn,

@@ -485,6 +485,22 @@ void sim_stream_break(struct sim_stream *st)
     tell_proxy_later(st, latency(st->sim) * 2);
 }
 
+void sim_stream_leave_out(struct sim_stream *st)
+{
+    uint64_t skip = sim_between(st->sim, 0, IN_FLIGHT_MAX);
+    CB_LIST_FOREACH_SAFE(it, tmp, &st->up.frames)
+    {
+        struct frame *f = CB_CONTAINER(it, struct frame, link);
+        if (f->kind == FRAME_MESSAGE && skip-- == 0) {
+            st->up.n_messages--;
+            st->sim->counters.messages_left_out++;
+            frame_free(f);
+            tell_writable(st, &st->up);
+            return;
+        }
+    }
+}
+
 void sim_streams_of_node_lost(struct sim_node *n)
 {
     CB_LIST_FOREACH_SAFE(it, tmp, &n->streams)

@@ -360,7 +360,8 @@ io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_sn
 {
     struct fake_node *n = fake_node_of(io);
     struct get_op op = {.req = req, .cb = cb};
-    fake_schedule(n, n->world->now_ns + GET_NS, get_run, cb_free, cb_memdup(&op, sizeof op));
+    fake_schedule(n, n->world->now_ns + GET_NS + write_ns(n), get_run, cb_free,
+                  cb_memdup(&op, sizeof op));
     return 0;
 }
 

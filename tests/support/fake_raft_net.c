@@ -138,7 +138,9 @@ static void send_copy(struct fake_node *n, struct fake_node *to, const struct ra
     memcpy(p->address, n->address, sizeof p->address);
     uint64_t at = w->now_ns + (f->max_ns == 0 ? fake_between(w, MIN_NS, MAX_NS)
                                               : fake_between(w, f->min_ns, f->max_ns));
-    if (fake_chance(w, f->late)) {
+    /* A state is on its way for longer than anything else. */
+    unsigned late = m->type == RAFT_INSTALL_SNAPSHOT ? 4 * f->late : f->late;
+    if (fake_chance(w, late < 1000 ? late : 1000)) {
         at += fake_between(w, 0, f->late_max_ns);
     } else {
         uint64_t *busy = &w->link_busy_ns[n->id][to->id];
