@@ -81,7 +81,9 @@ static bool take_option(int option, struct hist_check_options *o)
 
 static void print_verdict(const struct hist_verdict *v, const struct cb_buf *text)
 {
-    fwrite(cb_buf_span(text).ptr, 1, cb_buf_len(text), stdout);
+    if (cb_buf_len(text) > 0) {
+        (void)fwrite(cb_buf_span(text).ptr, 1, cb_buf_len(text), stdout);
+    }
     printf("%-20s %12s %12s\n", "property", "judged", "violations");
     for (unsigned i = 0; i < HIST_PROPERTY_COUNT; i++) {
         printf("%-20s %12" PRIu64 " %12" PRIu64 "\n", history_property_name((enum hist_property)i),

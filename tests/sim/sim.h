@@ -159,6 +159,8 @@ struct sim_node {
     bool disk_is_full;
     size_t rot_hidden; /* entries at the end of its log that cannot be read */
     struct replica_view view;
+    uint64_t commit_index;            /* the highest of this process */
+    uint64_t steps;                   /* sim_check.c, look_for_moments */
     struct replica_counters counters; /* of earlier processes */
     struct proposer_counters proposer_counters;
 };
@@ -315,6 +317,8 @@ void sim_conns_turn(struct sim_proxy *p);
 void sim_faults_start(struct sim *s);
 /* An election or an install has begun: a moment at which faults matter. */
 void sim_faults_moment(struct sim *s);
+/* The node is in the middle of something that a crash may catch half done. */
+void sim_faults_halfway(struct sim_node *n);
 /* A node has ended itself: it comes back. */
 void sim_faults_died(struct sim_node *n);
 /* Everything is mended and stays so. */

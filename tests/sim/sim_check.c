@@ -11,6 +11,8 @@
 
 #define TOLD_MAX 700 /* bytes of a history's violations, without -v */
 
+#define SNAPSHOTS_PER_MOMENT 16 /* they come often */
+
 struct sim_check {
     uint64_t *leader_of; /* by term: node id */
     size_t n_terms;
@@ -30,6 +32,9 @@ static void on_vote(void *ctx, raft_id voter, raft_term term, raft_id candidate)
     if (term < *seen || (term == *seen && candidate != *whom)) {
         sim_fail(s, "vote", "node %llu votes for %llu in term %llu, after %" PRIu64 " in %" PRIu64,
                  voter, candidate, term, *whom, *seen);
+    }
+    if (term > *seen && voter != candidate) {
+        sim_faults_halfway(&s->nodes[voter]);
     }
     *seen = term;
     *whom = candidate;
@@ -97,10 +102,30 @@ static void note_leader(struct sim *s, uint64_t term, uint64_t id)
     c->leader_of[term] = id;
 }
 
+/* What takes several steps has just begun or gone on. */
+static void look_for_moments(struct sim_node *n, const struct replica_counters *c)
+{
+    uint64_t steps = c->truncates_held + c->installs + c->dumps_started + c->dumps_sent +
+                     (c->snapshots + c->puts_held_for_store) / SNAPSHOTS_PER_MOMENT;
+    if (steps > n->steps) {
+        sim_faults_halfway(n);
+    }
+    n->steps = steps;
+}
+
 void sim_check_node(struct sim_node *n)
 {
     struct sim *s = n->sim;
     const struct replica_view *v = core_view(n->core);
+    struct replica_status status;
+    replica_status(n->replica, &status);
+    if (status.commit_index < n->commit_index) {
+        sim_fail(s, "commit",
+                 "node %" PRIu64 " goes from commit index %" PRIu64 " back to %" PRIu64, n->id,
+                 n->commit_index, status.commit_index);
+    }
+    n->commit_index = status.commit_index;
+    look_for_moments(n, &status.counters);
     if (v->term == n->view.term && v->role == n->view.role) {
         return;
     }

@@ -145,7 +145,8 @@ static void do_loss(struct sim *s)
 static void do_late(struct sim *s)
 {
     fake_world_net(s->world)->late = (unsigned)sim_between(s, 5, 200);
-    fake_world_net(s->world)->late_max_ns = sim_between(s, MILLIS(1), SECONDS(1));
+    fake_world_net(s->world)->late_max_ns =
+        sim_between(s, MILLIS(1), SECONDS(sim_one_in(s, 3) ? 8 : 1));
     mend_in(s, sim_between(s, MILLIS(500), SECONDS(10)), mend_loss, 0, 0);
 }
 
@@ -298,14 +299,18 @@ static void boot_proxy(struct sim *s, unsigned who, uint64_t what)
 }
 
 /* Comes back at once: so that what it has forgotten matters in the same term. */
+static void crash_one_shortly(struct sim_node *n)
+{
+    if (sim_node_is_up(n)) {
+        n->sim->counters.crashes++;
+        sim_node_crash(n);
+        mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), boot, (unsigned)n->id, 0);
+    }
+}
+
 static void crash_shortly(struct sim *s)
 {
-    struct sim_node *n = any_node(s);
-    if (sim_node_is_up(n)) {
-        s->counters.crashes++;
-        sim_node_crash(n);
-        mend_in(s, sim_between(s, 0, MILLIS(20)), boot, (unsigned)n->id, 0);
-    }
+    crash_one_shortly(any_node(s));
 }
 
 static void on_moment(void *arg)
@@ -327,6 +332,23 @@ void sim_faults_moment(struct sim *s)
 {
     if (sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s) && sim_one_in(s, 3)) {
         sim_at(s, sim_now(s) + sim_between(s, 0, 4 * s->options.net_ns), on_moment, s);
+    }
+}
+
+static void on_halfway(void *arg)
+{
+    struct sim_node *n = arg;
+    if (sim_is_safety(n->sim)) {
+        crash_one_shortly(n);
+    }
+}
+
+void sim_faults_halfway(struct sim_node *n)
+{
+    struct sim *s = n->sim;
+    if (sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_one_in(s, 6)) {
+        uint64_t within = sim_one_in(s, 2) ? 4 * s->options.disk_ns : CB_NS_PER_S / 4;
+        sim_at(s, sim_now(s) + sim_between(s, 0, within), on_halfway, n);
     }
 }
 

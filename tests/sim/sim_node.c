@@ -8,7 +8,8 @@
 #include "sim/sim.h"
 
 #define TURN_MAX_NS 200000 /* from an event to the end of the loop's turn */
-#define WORK_NS CB_NS_PER_MS
+#define WORK_NS (20 * CB_NS_PER_MS)
+#define LONG_WORK_NS (4 * CB_NS_PER_S)
 #define DISK_TIMEOUT_MS 10000
 
 /* ---- time ---- */
@@ -115,16 +116,17 @@ static void on_work(void *arg)
     struct work *w = arg;
     struct sim *s = w->node->sim;
     w->run(w->arg);
-    fake_at(&w->node->fake->process, sim_now(s) + sim_between(s, 0, 20 * WORK_NS), on_work_done,
-            cb_free, w);
+    uint64_t most = sim_one_in(s, 6) ? LONG_WORK_NS : WORK_NS;
+    fake_at(&w->node->fake->process, sim_now(s) + sim_between(s, 0, most), on_work_done, cb_free,
+            w);
 }
 
 static void work(void *data, void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
     struct sim_node *n = data;
     struct work w = {run, done, arg, n};
-    fake_at(&n->fake->process, sim_now(n->sim) + sim_between(n->sim, 0, WORK_NS), on_work, cb_free,
-            cb_memdup(&w, sizeof w));
+    fake_at(&n->fake->process, sim_now(n->sim) + sim_between(n->sim, 0, CB_NS_PER_MS), on_work,
+            cb_free, cb_memdup(&w, sizeof w));
 }
 
 static void stream_send(void *data, void *owner, const struct wire_to_proxy *message)
@@ -315,6 +317,7 @@ void sim_node_boot(struct sim_node *n)
     n->is_started = false;
     n->turn_is_due = n->is_turn = false;
     n->installs = false;
+    n->commit_index = n->steps = 0;
     for (int i = 0; i < CORE_TIMER_COUNT; i++) {
         n->timers[i].at_ns = JSM_NEVER;
         n->timers[i].number++;
@@ -408,6 +411,7 @@ static void set_disk(struct sim_node *n)
     n->fake->faults = (struct fake_disk_faults){
         .min_ns = o->disk_ns / 2,
         .max_ns = o->disk_ns * 2,
+        .snapshot_max_ns = 3 * CB_NS_PER_S,
         .crash_keeps = (o->faults >> SIM_FAULT_TORN & 1) != 0 ? 600 : 0,
         .torn = on_torn,
         .torn_ctx = n,

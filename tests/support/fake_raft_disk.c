@@ -3,10 +3,11 @@
 
 #include "support/fake_raft_internal.h"
 
-#define LOAD_BATCH 4 /* entries that share an allocation when loaded, as raft_uv does */
+#define LOAD_BATCH 64 /* entries that share an allocation when loaded, as raft_uv does */
 #define STALL_RETRY_NS (10 * FAKE_NS_PER_MS)
 #define GET_NS FAKE_NS_PER_MS
-#define FORGOTTEN_MAX 3 /* entries */
+#define SLOW_SNAPSHOT 250 /* per mille */
+#define FORGOTTEN_MAX 3   /* entries */
 
 /* --- disk image --- */
 
@@ -215,6 +216,8 @@ static void op_persist(struct fake_node *n, const struct disk_op *op)
         CB_ASSERT(op->truncate >= d->first && op->truncate <= last + 1);
         fake_disk_lose(d, (size_t)(last + 1 - op->truncate));
     } else {
+        /* One that was taken covers what the log has; only an installed one goes beyond it. */
+        CB_ASSERT(op->trailing == 0 || fake_disk_last(d) >= op->snapshot->index);
         disk_store_snapshot(d, op->snapshot, op->trailing);
     }
 }
@@ -335,6 +338,9 @@ static int io_snapshot_put(struct raft_io *io,
     struct disk_op op = {.trailing = trailing, .snapshot = snapshot, .put = req, .put_cb = cb};
     req->cb = cb;
     uint64_t ns = n->snapshot_ms * FAKE_NS_PER_MS;
+    if (n->faults.snapshot_max_ns > 0 && fake_chance(n->world, SLOW_SNAPSHOT)) {
+        ns = fake_between(n->world, 0, n->faults.snapshot_max_ns);
+    }
     if (trailing == 0) {
         disk_submit(n, ns, op);
     } else {
@@ -355,13 +361,19 @@ static void get_run(struct fake_node *n, void *arg)
     cb_free(op);
 }
 
+static uint64_t get_ns(struct fake_node *n)
+{
+    uint64_t max = n->faults.snapshot_max_ns;
+    return max > 0 && fake_chance(n->world, SLOW_SNAPSHOT) ? fake_between(n->world, 0, max / 4)
+                                                           : GET_NS;
+}
+
 static int
 io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_snapshot_get_cb cb)
 {
     struct fake_node *n = fake_node_of(io);
     struct get_op op = {.req = req, .cb = cb};
-    fake_schedule(n, n->world->now_ns + GET_NS + write_ns(n), get_run, cb_free,
-                  cb_memdup(&op, sizeof op));
+    fake_schedule(n, n->world->now_ns + get_ns(n), get_run, cb_free, cb_memdup(&op, sizeof op));
     return 0;
 }
 

@@ -19,8 +19,12 @@ struct event {
 
 /* --- memory: every block of libraft is on the list of its process --- */
 
+#define POISON 0xa5
+
 struct block {
     struct cb_list link;
+    size_t size;
+    size_t unused; /* for the alignment */
 };
 _Static_assert(sizeof(struct block) % 16 == 0, "blocks keep malloc's alignment");
 
@@ -29,6 +33,7 @@ static void *heap_malloc(void *data, size_t size)
     struct fake_world *w = data;
     CB_ASSERT(w->depth > 0);
     struct block *b = cb_malloc(sizeof *b + size);
+    b->size = size;
     cb_list_init(&b->link);
     cb_list_push_back(&w->inside[w->depth - 1]->heap, &b->link);
     return b + 1;
@@ -40,6 +45,7 @@ static void heap_free(void *data, void *p)
     if (p != NULL) {
         struct block *b = (struct block *)p - 1;
         cb_list_remove(&b->link);
+        memset(p, POISON, b->size); /* so that who reads it still is found out */
         cb_free(b);
     }
 }
@@ -60,6 +66,7 @@ static void *heap_realloc(void *data, void *p, size_t size)
     struct cb_list *before = b->link.prev;
     cb_list_remove(&b->link);
     b = cb_realloc(b, sizeof *b + size);
+    b->size = size;
     cb_list_init(&b->link);
     cb_list_insert_before(before->next, &b->link);
     return b + 1;

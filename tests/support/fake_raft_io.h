@@ -38,11 +38,12 @@ struct fake_process {
 };
 
 struct fake_disk_faults {
-    uint64_t min_ns, max_ns; /* of a write; max 0: `disk_ms` */
-    unsigned crash_keeps;    /* per mille: that the next write under way had reached the disk */
-    unsigned crash_forgets;  /* per mille: that a reported one had not; a disk that lies */
-    int load_status;         /* != 0: reading the log fails with it */
-    void (*torn)(void *ctx); /* told of each append that a crash has torn; NULL: nobody */
+    uint64_t min_ns, max_ns;  /* of a write; max 0: `disk_ms` */
+    uint64_t snapshot_max_ns; /* of storing or loading a snapshot, now and then; 0: never */
+    unsigned crash_keeps;     /* per mille: that the next write under way had reached the disk */
+    unsigned crash_forgets;   /* per mille: that a reported one had not; a disk that lies */
+    int load_status;          /* != 0: reading the log fails with it */
+    void (*torn)(void *ctx);  /* told of each append that a crash has torn; NULL: nobody */
     void *torn_ctx;
 };
 

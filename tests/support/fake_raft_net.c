@@ -6,6 +6,7 @@
 #include "support/fake_raft_internal.h"
 
 #define MIN_NS FAKE_NS_PER_MS
+#define STATE_MAX_NS (2000 * FAKE_NS_PER_MS)
 #define MAX_NS (2 * FAKE_NS_PER_MS)
 
 /* --- struct raft_io: network --- */
@@ -138,7 +139,9 @@ static void send_copy(struct fake_node *n, struct fake_node *to, const struct ra
     memcpy(p->address, n->address, sizeof p->address);
     uint64_t at = w->now_ns + (f->max_ns == 0 ? fake_between(w, MIN_NS, MAX_NS)
                                               : fake_between(w, f->min_ns, f->max_ns));
-    /* A state is on its way for longer than anything else. */
+    if (m->type == RAFT_INSTALL_SNAPSHOT && f->max_ns > 0) {
+        at += fake_between(w, 0, STATE_MAX_NS); /* it is large */
+    }
     unsigned late = m->type == RAFT_INSTALL_SNAPSHOT ? 4 * f->late : f->late;
     if (fake_chance(w, late < 1000 ? late : 1000)) {
         at += fake_between(w, 0, f->late_max_ns);
