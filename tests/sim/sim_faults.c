@@ -7,7 +7,8 @@
 
 #define SECONDS(n) ((uint64_t)(n)*CB_NS_PER_S)
 #define MILLIS(n) ((uint64_t)(n)*CB_NS_PER_MS)
-#define STEP_MAX_NS ((int64_t)SECONDS(3600))
+#define STEP_BACK_MAX_NS SECONDS(3600)
+#define STEP_ON_MAX_NS MILLIS(500)
 
 /* ---- whom ---- */
 
@@ -442,11 +443,14 @@ static void do_rot(struct sim *s)
 
 /* ---- the rest ---- */
 
+/* Backwards by up to an hour, forwards by little: a node that has only replayed takes what its wall
+ * clock has gained for time that has passed, as long as it does not ask the others (design D2). */
 static void do_clock(struct sim *s)
 {
     s->counters.clock_steps++;
-    int64_t by = (int64_t)sim_between(s, 0, 2 * (uint64_t)STEP_MAX_NS) - STEP_MAX_NS;
-    any_node(s)->wall_offset_ns += by;
+    bool is_back = !sim_one_in(s, 4);
+    int64_t by = (int64_t)sim_between(s, 0, is_back ? STEP_BACK_MAX_NS : STEP_ON_MAX_NS);
+    any_node(s)->wall_offset_ns += is_back ? -by : by;
 }
 
 static void on_transfer(void *arg)
