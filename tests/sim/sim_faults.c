@@ -226,7 +226,8 @@ static void leave_out(struct sim *s, unsigned who, uint64_t left)
 /* Several times, since most moments find nothing on its way. */
 static void do_gap(struct sim *s)
 {
-    leave_out(s, any_proxy(s)->number, sim_between(s, 10, 200));
+    unsigned who = any_proxy(s)->number;
+    leave_out(s, who, sim_between(s, 10, 200));
 }
 
 /* ---- processes ---- */
