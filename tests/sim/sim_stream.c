@@ -239,9 +239,7 @@ struct arrival {
 static void arrival_end(struct arrival *a)
 {
     struct sim_stream *st = a->st;
-    cb_list_remove(&a->frame->link);
-    cb_buf_fini(&a->frame->bytes);
-    cb_free(a->frame);
+    frame_free(a->frame);
     cb_free(a);
     st->events--;
     release(st);
