@@ -104,6 +104,12 @@ enum sim_fault {
     X(commands, "commands of clients")                                                             \
     X(answers, "answers to clients")                                                               \
     X(answers_compared, "answers held against the log")                                            \
+    X(acks_compared, "confirmations of entries held against the disk")                             \
+    X(reads_compared, "answers to reads, whose machine was new enough")                            \
+    X(ends_compared, "jobs given away by the end of a session, whose holder was gone")             \
+    X(deaf_leaders, "leaders that did not hear of the one they handed over to")                    \
+    X(switches, "times that no node reached another")                                              \
+    X(left_down, "nodes that the others had to do without at the end")                             \
     X(events, "events")
 
 struct sim_counters {
@@ -121,7 +127,11 @@ struct sim_options {
     uint64_t duration_ns;  /* of the safety phase */
     uint64_t fault_gap_ns; /* between the beginnings of two faults, on average */
     uint64_t log_bytes;
-    unsigned snapshot_threshold, snapshot_trailing, inflight_max;
+    struct {
+        unsigned threshold, trailing;
+    } snapshots[SIM_NODES_MAX + 1]; /* by node */
+    unsigned inflight_max;
+    uint32_t left_down; /* nodes that stay away for a while after the faults: a minority */
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */
     bool lmdb;
@@ -157,6 +167,7 @@ struct sim_node {
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
     bool installs;             /* a state is on its way in */
     bool disk_is_full;
+    bool stays_down; /* after the faults, until the others have shown that they do without it */
     size_t rot_hidden; /* entries at the end of its log that cannot be read */
     struct replica_view view;
     uint64_t commit_index;            /* the highest of this process */
@@ -283,7 +294,7 @@ void sim_stream_leave_out(struct sim_stream *st);
 /* One of its processes has died. */
 void sim_streams_of_node_lost(struct sim_node *n);
 void sim_stream_of_proxy_lost(struct sim_proxy *p);
-/* Links have been cut or mended. */
+/* Links have been cut or mended, or a process stands still. */
 void sim_streams_links_changed(struct sim *s);
 
 /* ---- sim_proxy.c ---- */
@@ -308,6 +319,8 @@ void sim_conn_drain(struct sim *s);
 void sim_conns_of_proxy_lost(struct sim_proxy *p);
 void sim_conns_wind_down(struct sim *s);
 void sim_conn_reset_one(struct sim *s);
+/* `conn`, as the proxy's engine numbers them, is open at both ends. */
+bool sim_conn_is_open(const struct sim_proxy *p, uint64_t conn);
 /* The engine's wishes. */
 void sim_conn_ops(struct engine_ops *ops);
 void sim_conns_turn(struct sim_proxy *p);
@@ -321,8 +334,14 @@ void sim_faults_moment(struct sim *s);
 void sim_faults_halfway(struct sim_node *n);
 /* A node has ended itself: it comes back. */
 void sim_faults_died(struct sim_node *n);
-/* Everything is mended and stays so. */
+/* A state has been sent to a node. */
+void sim_faults_state_sent(struct sim *s);
+/* A leader has told another member to take its place. */
+void sim_faults_handed_over(struct sim_node *n);
+/* Everything is mended and stays so, but for options.left_down nodes. */
 void sim_faults_end(struct sim *s);
+/* Those too. */
+void sim_faults_boot_rest(struct sim *s);
 bool sim_link_is_cut(const struct sim *s, unsigned from, unsigned to);
 static inline unsigned sim_place_of_proxy(const struct sim_proxy *p)
 {
@@ -334,11 +353,29 @@ static inline unsigned sim_place_of_proxy(const struct sim_proxy *p)
 struct sim_answers *sim_answers_create(void);
 /* The proxy's process `instance` (from 1) has this session. */
 void sim_answers_session(struct sim_answers *a, uint64_t session, uint64_t instance);
+/* 0: no proxy has that session. */
+uint64_t sim_answers_instance(const struct sim_answers *a, uint64_t session);
 /* The history's connection `number` is `conn` to that process. */
 void sim_answers_bind(struct sim_answers *a, uint64_t instance, uint64_t conn, uint32_t number);
 /* For sim_oracle_env. */
 void sim_answers_result(void *data, uint64_t session, const struct jsm_result *r);
 void sim_answers_check(struct sim *s);
+
+/* ---- sim_reads.c ---- */
+
+/* The reads of one stream that have no answer yet. */
+struct sim_reads {
+    struct sim_read *asked;
+    size_t n, cap;
+};
+
+/* The proxy sends these. */
+void sim_reads_asked(struct sim *s, struct sim_reads *r, const struct wire_to_node *m);
+/* The node sends these. */
+void sim_reads_answered(const struct sim_node *n,
+                        struct sim_reads *r,
+                        const struct wire_to_proxy *m);
+void sim_reads_fini(struct sim_reads *r);
 
 /* ---- sim_check.c ---- */
 

@@ -59,7 +59,7 @@ void sim_answers_session(struct sim_answers *a, uint64_t session, uint64_t insta
     a->n_sessions++;
 }
 
-static uint64_t instance_of(const struct sim_answers *a, uint64_t session)
+uint64_t sim_answers_instance(const struct sim_answers *a, uint64_t session)
 {
     size_t i = a->n_sessions;
     while (i > 0 && a->instance_of[2 * (i - 1)] != session) {
@@ -80,7 +80,7 @@ void sim_answers_result(void *data, uint64_t session, const struct jsm_result *r
     struct sim_answers *a = s->answers;
     a->results = room(a->results, a->n_results, &a->cap_results, sizeof a->results[0]);
     a->results[a->n_results++] = (struct result){
-        .instance = instance_of(a, session),
+        .instance = sim_answers_instance(a, session),
         .conn = r->conn,
         .request = r->request,
         .outcome = r->outcome,

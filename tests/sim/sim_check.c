@@ -27,7 +27,12 @@ static void on_vote(void *ctx, raft_id voter, raft_term term, raft_id candidate)
     uint64_t *seen = &s->check->votes[voter].term;
     uint64_t *whom = &s->check->votes[voter].candidate;
     if (candidate == 0) {
-        return; /* a new term: nobody yet */
+        /* A new term, nobody yet; or what was on disk of this term is no more, and a crash now
+         * would make room for another vote. */
+        if (term == *seen) {
+            sim_fail(s, "vote", "node %llu erases its vote of term %llu", voter, term);
+        }
+        return;
     }
     if (term < *seen || (term == *seen && candidate != *whom)) {
         sim_fail(s, "vote", "node %llu votes for %llu in term %llu, after %" PRIu64 " in %" PRIu64,
@@ -46,10 +51,40 @@ static const char *const message_names[] = {
     [RAFT_INSTALL_SNAPSHOT] = "InstallSnapshot", [RAFT_TIMEOUT_NOW] = "TimeoutNow",
 };
 
+/* What a node confirms to the leader of its term it has on disk, as that leader has it. */
+static void check_confirmed(struct sim *s, uint64_t from, const struct raft_message *m)
+{
+    const struct raft_append_entries_result *a = &m->append_entries_result;
+    const struct sim_check *c = s->check;
+    const struct fake_disk *theirs = &s->nodes[m->server_id].fake->disk;
+    const struct fake_disk *ours = &s->nodes[from].fake->disk;
+    uint64_t index = a->last_log_index;
+    if (a->rejected > 0 || a->term >= c->n_terms || c->leader_of[a->term] != m->server_id) {
+        return;
+    }
+    s->counters.acks_compared++;
+    bool is_theirs = index > theirs->snapshot_index && index >= theirs->first &&
+                     index < theirs->first + theirs->count;
+    if (index > fake_disk_last(ours) ||
+        (is_theirs && !fake_disk_has(ours, index, theirs->entries[index - theirs->first].term))) {
+        sim_fail(s, "P16",
+                 "node %" PRIu64 " confirms entry %" PRIu64 " to node %llu, the leader of term "
+                 "%llu, but does not have it on disk",
+                 from, index, m->server_id, a->term);
+    }
+}
+
 static void on_send(void *ctx, raft_id from, const struct raft_message *m)
 {
     struct sim *s = ctx;
     sim_note(s, from * 64 + m->server_id, m->type);
+    if (m->type == RAFT_INSTALL_SNAPSHOT) {
+        sim_faults_state_sent(s);
+    } else if (m->type == RAFT_TIMEOUT_NOW) {
+        sim_faults_handed_over(&s->nodes[from]);
+    } else if (m->type == RAFT_APPEND_ENTRIES_RESULT) {
+        check_confirmed(s, from, m);
+    }
     sim_say(s, "n%llu to n%llu: %s", from, m->server_id, message_names[m->type]);
 }
 
@@ -65,6 +100,25 @@ static unsigned durable_on(void *data, uint64_t index, uint64_t term)
     return n;
 }
 
+/* A client that believes to hold a job would be wrong from here on: its proxy must have closed its
+ * connection before (design D3). One that stands still will, before it does anything else. */
+static void given_away(void *data, uint64_t session, uint64_t conn, uint64_t job)
+{
+    struct sim *s = data;
+    uint64_t instance = sim_answers_instance(s->answers, session);
+    for (uint32_t i = 0; i < s->options.proxies; i++) {
+        const struct sim_proxy *p = &s->proxies[i];
+        bool acts = p->engine != NULL && p->process.paused_until_ns + CB_NS_PER_MS < sim_now(s);
+        if (p->instance == instance && acts && sim_conn_is_open(p, conn)) {
+            sim_fail(s, "D3",
+                     "session %" PRIu64 " ends and job %" PRIu64 " with it, but connection %" PRIu64
+                     " of %s, which holds it, is open",
+                     session, job, conn, p->name);
+        }
+    }
+    s->counters.ends_compared++;
+}
+
 static _Noreturn void on_violation(void *data, const char *property, const char *sentence)
 {
     sim_fail(data, property, "%s", sentence);
@@ -78,6 +132,7 @@ void sim_check_start(struct sim *s)
         .durable_on = durable_on,
         .majority = s->options.nodes / 2 + 1,
         .on_result = sim_answers_result,
+        .on_given_away = given_away,
     };
     s->answers = sim_answers_create();
     s->check = cb_calloc(1, sizeof *s->check);
@@ -152,6 +207,9 @@ bool sim_has_converged(struct sim *s)
     }
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
         const struct sim_node *n = &s->nodes[id];
+        if (n->stays_down) {
+            continue;
+        }
         if (!n->is_started || core_applied(n->core)->index != sim_oracle_index(s->oracle)) {
             return false;
         }

@@ -19,7 +19,7 @@ struct sim_conn {
     struct sim_client *client;    /* NULL: it has closed */
     struct engine_client *server; /* NULL: not accepted yet, or gone */
     uint32_t number;              /* the history's */
-    uint64_t session;             /* of its proxy, once known */
+    uint64_t engine_number;       /* the proxy's, of this process */
     struct cb_buf unread;         /* at the server, while it does not read */
     bool server_reads, server_closes, server_flushes, server_eof;
     bool client_half_closed, client_gone; /* the server has not heard of it yet */
@@ -191,7 +191,7 @@ static void on_up(void *arg)
     struct sim_conn *c = p->conn;
     say_piece(p, c->server != NULL ? "to the server" : "to a server that is gone");
     if (c->server != NULL && p->kind == PIECE_BYTES) {
-        if (c->server_reads) {
+        if (c->server_reads && cb_buf_len(&c->unread) == 0) {
             server_read(c, cb_buf_span(&p->bytes));
         } else {
             cb_buf_append(&c->unread, cb_buf_span(&p->bytes).ptr, cb_buf_len(&p->bytes));
@@ -387,7 +387,8 @@ static void on_accept(void *arg)
     if (c->client != NULL) {
         c->server_reads = true;
         cb_list_push_back(&c->proxy->conns, &c->at_proxy);
-        sim_answers_bind(c->sim->answers, c->proxy->instance, ++c->proxy->conns_opened, c->number);
+        c->engine_number = ++c->proxy->conns_opened;
+        sim_answers_bind(c->sim->answers, c->proxy->instance, c->engine_number, c->number);
         c->server = engine_client_connected(c->proxy->engine, c, sim_proxy_now(c->proxy));
     }
     piece_free(p);
@@ -481,6 +482,18 @@ void sim_conns_wind_down(struct sim *s)
             client_look(c);
         }
     }
+}
+
+bool sim_conn_is_open(const struct sim_proxy *p, uint64_t conn)
+{
+    CB_LIST_FOREACH(it, &p->conns)
+    {
+        const struct sim_conn *c = CB_CONTAINER(it, struct sim_conn, at_proxy);
+        if (c->engine_number == conn) {
+            return c->client != NULL && !c->client_half_closed && c->server != NULL;
+        }
+    }
+    return false;
 }
 
 /* By a fault: both ends find it closed. */

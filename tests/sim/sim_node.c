@@ -272,8 +272,8 @@ static void make_replica(struct sim_node *n)
     c.members = members;
     c.member_count = s->options.nodes;
     c.self = n->id - 1;
-    c.snapshot_threshold = s->options.snapshot_threshold;
-    c.snapshot_trailing = s->options.snapshot_trailing;
+    c.snapshot_threshold = s->options.snapshots[n->id].threshold;
+    c.snapshot_trailing = s->options.snapshots[n->id].trailing;
     c.inflight_max = s->options.inflight_max;
     c.log_bytes = s->options.log_bytes;
     c.disk_timeout_ms = DISK_TIMEOUT_MS;

@@ -47,6 +47,22 @@ static const struct snapshots snapshot_choices[] = {
     {CB_RAFT_SNAPSHOT_THRESHOLD, CB_RAFT_SNAPSHOT_TRAILING, CB_RAFT_INFLIGHT_MAX},
 };
 
+/* In one seed of three each node has its own, as in production, where memory decides: so that one
+ * has let go of what another still has. */
+static void draw_snapshots(struct sim_options *o, struct cb_rng *rng)
+{
+    bool is_mixed = cb_rng_chance(rng, 1, 3);
+    const struct snapshots *c = &snapshot_choices[cb_rng_below(rng, 4)];
+    o->inflight_max = is_mixed ? CB_RAFT_INFLIGHT_MIN : c->inflight;
+    for (uint32_t id = 1; id <= SIM_NODES_MAX; id++) {
+        o->snapshots[id].threshold = c->threshold;
+        o->snapshots[id].trailing = c->trailing;
+        if (is_mixed) {
+            c = &snapshot_choices[cb_rng_below(rng, 4)];
+        }
+    }
+}
+
 static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
 {
     uint64_t kind = cb_rng_below(rng, 20);
@@ -54,10 +70,7 @@ static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
     o->proxies = (uint32_t)between(rng, 1, SIM_PROXIES_MAX);
     o->clients = (uint32_t)between(rng, 1, 8);
     o->pace = (uint32_t[]){1, 3, 6}[cb_rng_below(rng, 3)];
-    const struct snapshots *c = &snapshot_choices[cb_rng_below(rng, 4)];
-    o->snapshot_threshold = c->threshold;
-    o->snapshot_trailing = c->trailing;
-    o->inflight_max = c->inflight;
+    draw_snapshots(o, rng);
     o->log_bytes = (uint64_t[]){CB_RAFT_LOG_BYTES, CB_MIB, 100 * CB_KIB}[cb_rng_below(rng, 3)];
     o->session_timeout_ns = between(rng, 3, 12) * CB_NS_PER_S;
     o->lmdb = cb_rng_chance(rng, 1, 8);
@@ -76,17 +89,20 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     o->fault_gap_ns = between(&rng, 1000, 12000) * CB_NS_PER_MS;
     o->net_ns = between(&rng, 50, 5000) * 1000;
     o->disk_ns = between(&rng, 50, 8000) * 1000;
+    o->left_down = cb_rng_chance(&rng, 1, 2) ? (o->nodes - 1) / 2 : 0;
 }
 
 void sim_options_print(const struct sim_options *o)
 {
-    printf("seed %" PRIu64 ": %u nodes, %u proxies, %u clients, %" PRIu64
-           " s, snapshots %u/%u, %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, a fault every %" PRIu64 " ms:",
-           o->seed, o->nodes, o->proxies, o->clients, o->duration_ns / CB_NS_PER_S,
-           o->snapshot_threshold, o->snapshot_trailing, o->lmdb ? "LMDB" : "store in memory",
-           o->session_timeout_ns / CB_NS_PER_S, o->net_ns / 1000, o->disk_ns / 1000,
-           o->fault_gap_ns / CB_NS_PER_MS);
+    printf("seed %" PRIu64 ": %u nodes, %u proxies, %u clients, %" PRIu64 " s, snapshots", o->seed,
+           o->nodes, o->proxies, o->clients, o->duration_ns / CB_NS_PER_S);
+    for (uint32_t id = 1; id <= o->nodes; id++) {
+        printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
+    }
+    printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
+           " us, %u left down, a fault every %" PRIu64 " ms:",
+           o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
+           o->net_ns / 1000, o->disk_ns / 1000, o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

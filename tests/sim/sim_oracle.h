@@ -6,6 +6,7 @@
  * Does not: schedule anything, or touch what it looks at.
  * Threads:  one.
  * Errors:   a violation goes to `fail`, which does not return:
+ *             D2   the first entry of a leader is not its RESUME
  *             P11  jobs made are not those deleted and those there, or not in the model's states
  *             P13  results, dropped requests or sessions differ from the model's
  *             P15  an index has two entries, an entry is left out or put in, replicas differ, or a
@@ -29,6 +30,9 @@ struct sim_oracle_env {
     /* A request was answered, in the order of the log: the model's result, borrowed for the call.
      * Of the first application alone; may be NULL. */
     void (*on_result)(void *data, uint64_t session, const struct jsm_result *result);
+    /* The session ends by its lease, and the reservation of that connection with it. Of the first
+     * application alone; may be NULL. */
+    void (*on_given_away)(void *data, uint64_t session, uint64_t conn, uint64_t job);
 };
 
 struct sim_oracle_counters {

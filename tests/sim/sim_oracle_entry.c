@@ -116,14 +116,21 @@ static void check_conserved(const struct sim_oracle *o,
 
 /* ---- what it is good to have seen ---- */
 
-static bool holds_a_job(const struct model *m, const struct model_session *s)
+/* Returns whether the session holds any. */
+static bool give_away(const struct sim_oracle *o, const struct model_session *s)
 {
-    for (uint32_t i = 0; i < m->n_jobs; i++) {
-        if (m->jobs[i]->state == JSM_JOB_RESERVED && m->jobs[i]->holder->session == s) {
-            return true;
+    const struct model *m = o->model;
+    bool holds = false;
+    for (uint32_t i = 0; s != NULL && i < m->n_jobs; i++) {
+        const struct model_job *j = m->jobs[i];
+        if (j->state == JSM_JOB_RESERVED && j->holder->session == s) {
+            holds = true;
+            if (o->env.on_given_away != NULL) {
+                o->env.on_given_away(o->env.data, s->id, j->holder->number, j->id);
+            }
         }
     }
-    return false;
+    return holds;
 }
 
 /* At the entry's beginning: a job that RESUME alone kept from expiring, or a suspension before. */
@@ -159,13 +166,32 @@ static bool count_before(struct sim_oracle *o, const struct jsm_entry *e)
         } else if (it->kind == JSM_ITEM_EXPIRE) {
             const struct model_session *s = model_session(o->model, it->session);
             o->counters.sessions_expired += s != NULL;
-            o->counters.expired_with_jobs += s != NULL && holds_a_job(o->model, s);
+            o->counters.expired_with_jobs += give_away(o, s);
         }
     }
     return opens_known;
 }
 
 /* ---- the entry ---- */
+
+/* A leader that has not said RESUME could let reservations run out whose holders had no way to
+ * speak. */
+static void check_begin(struct sim_oracle *o,
+                        uint64_t node,
+                        uint64_t index,
+                        const struct entry_header *h,
+                        const struct jsm_entry *e)
+{
+    bool resumes = e->n_items > 0 && e->items[0].kind == JSM_ITEM_RESUME;
+    if (h->term != o->term && !resumes) {
+        sim_oracle_violated(o, "D2",
+                            "node %" PRIu64 " applied index %" PRIu64
+                            ", the first entry of node %" PRIu64 " in term %" PRIu64
+                            ", which does not begin with RESUME",
+                            node, index, h->proposer, h->term);
+    }
+    o->term = h->term;
+}
 
 void sim_oracle_apply_entry(struct sim_oracle *o,
                             uint64_t node,
@@ -183,6 +209,7 @@ void sim_oracle_apply_entry(struct sim_oracle *o,
                             index, entry_strerror(r));
     }
     o->n_answers = 0;
+    check_begin(o, node, index, &header, &entry);
     bool opens_known = count_before(o, &entry);
     model_apply(o->model, index, &entry);
     o->counters.takeovers += opens_known && model_session(o->model, index) != NULL;

@@ -42,6 +42,7 @@ struct sim_oracle {
     struct sim_oracle_answer *answers; /* of the last entry, in the order of the log */
     size_t n_answers, cap_answers;
     uint64_t made, deleted; /* jobs, by the answers alone */
+    uint64_t term;          /* of the proposer of the last entry */
 };
 
 _Noreturn void

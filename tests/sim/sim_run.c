@@ -218,6 +218,10 @@ void sim_run(struct sim *s, const struct sim_options *o, bool verbose)
     sim_faults_end(s);
     sim_conns_wind_down(s);
     must_become_quiet(s, CONVERGE_NS, "after the faults");
+    if (o->left_down > 0) {
+        sim_faults_boot_rest(s);
+        must_become_quiet(s, CONVERGE_NS, "after the last nodes came back");
+    }
     sim_conn_drain(s);
     must_become_quiet(s, 2 * CONVERGE_NS, "after the drain");
     sim_check_end(s);

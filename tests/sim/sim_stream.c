@@ -48,7 +48,8 @@ struct sim_stream {
     bool is_ended; /* by the node: nothing more goes down */
     struct lane up, down;
     struct cb_list lost; /* frames: sent after it broke */
-    unsigned events;     /* that name it */
+    struct sim_reads reads;
+    unsigned events; /* that name it */
 };
 
 /* ---- memory: a stream goes when no side and no event knows it ---- */
@@ -80,6 +81,7 @@ static void release(struct sim_stream *st)
         return;
     }
     frames_free(&st->lost);
+    sim_reads_fini(&st->reads);
     lane_clear(&st->up);
     lane_clear(&st->down);
     cb_list_remove(&st->link);
@@ -365,6 +367,7 @@ bool sim_stream_node_can_send(const struct sim_stream *st)
 void sim_stream_down(struct sim_stream *st, const struct wire_to_proxy *m)
 {
     CB_ASSERT(sim_stream_node_can_send(st));
+    sim_reads_answered(st->node, &st->reads, m);
     struct frame *f = add_frame(st, &st->down, FRAME_MESSAGE);
     wire_to_proxy_encode(m, &f->bytes);
     st->down.is_writing = true;
@@ -375,6 +378,7 @@ void sim_stream_down(struct sim_stream *st, const struct wire_to_proxy *m)
 void sim_stream_up(struct sim_stream *st, const struct wire_to_node *m)
 {
     CB_ASSERT(!st->up.is_writing);
+    sim_reads_asked(st->sim, &st->reads, m);
     struct frame *f = add_frame(st, &st->up, FRAME_MESSAGE);
     wire_to_node_encode(m, &f->bytes);
     st->up.is_writing = true;
@@ -529,12 +533,25 @@ void sim_stream_of_proxy_lost(struct sim_proxy *p)
 
 /* ---- a network that is cut ---- */
 
+static bool stands_still(const struct fake_process *p)
+{
+    return p->up && p->paused_until_ns > fake_now_ns(p->world);
+}
+
+/* No ping comes back: a link is cut, or an end stands still. */
+static bool is_silent(const struct sim_stream *st)
+{
+    return is_stopped(st, &st->up) || is_stopped(st, &st->down) ||
+           stands_still(&st->node->fake->process) ||
+           (st->proxy != NULL && stands_still(&st->proxy->process));
+}
+
 /* Each end has its own pings: it gives up when nothing has come through for so long. */
 static void on_keepalive(void *arg)
 {
     struct sim_stream *st = arg;
     st->events--;
-    if (is_stopped(st, &st->up) || is_stopped(st, &st->down)) {
+    if (is_silent(st)) {
         tell_node_later(st, sim_between(st->sim, 0, KEEPALIVE_MIN_NS));
         tell_proxy_later(st, sim_between(st->sim, 0, KEEPALIVE_MIN_NS));
     }
@@ -546,7 +563,7 @@ void sim_streams_links_changed(struct sim *s)
     CB_LIST_FOREACH_SAFE(it, tmp, &s->streams)
     {
         struct sim_stream *st = CB_CONTAINER(it, struct sim_stream, link);
-        if (is_stopped(st, &st->up) || is_stopped(st, &st->down)) {
+        if (is_silent(st)) {
             later(st, sim_now(s) + sim_between(s, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS),
                   on_keepalive);
         } else {

@@ -173,6 +173,9 @@ static int io_set_term(struct raft_io *io, raft_term term)
     if (n->set_term_rv != 0) {
         return n->set_term_rv;
     }
+    if (n->world->on_vote != NULL && n->disk.vote != 0) {
+        n->world->on_vote(n->world->on_vote_ctx, n->id, term, 0);
+    }
     n->disk.term = term;
     n->disk.vote = 0;
     return 0;

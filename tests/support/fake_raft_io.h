@@ -112,7 +112,8 @@ typedef void (*fake_send_hook)(void *ctx, raft_id from, const struct raft_messag
 struct fake_world *fake_world_create(uint64_t seed);
 void fake_world_destroy(struct fake_world *w);
 void fake_world_on_send(struct fake_world *w, fake_send_hook hook, void *ctx);
-/* Told of each vote before it is stored. */
+/* Told of each vote before it is stored, and of each that is erased: candidate 0, in the term that
+ * is stored. */
 typedef void (*fake_vote_hook)(void *ctx, raft_id voter, raft_term term, raft_id candidate);
 void fake_world_on_vote(struct fake_world *w, fake_vote_hook hook, void *ctx);
 uint64_t fake_now_ms(const struct fake_world *w);

@@ -164,6 +164,9 @@ void core_span_swapped(struct core *c)
     struct core_spans *s = &c->spans;
     store_durable(c->store, &s->durable);
     s->applied = s->durable;
+    /* The stamp was reached by now, at another node: the cluster's clock can only be late by this,
+     * never early (design D2). */
+    s->applied.wall_ns = cb_clock_wall_ns(c->env.clock);
     s->is_committing = false;
     replica_durable(c->replica, s->durable.index);
 }

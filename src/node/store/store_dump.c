@@ -125,8 +125,10 @@ static enum store_result check_header(struct store_dump_reader *r,
                           (int)name_len, (const char *)p + HEADER_FIXED);
     }
     r->used = len + 8;
-    return store_meta_decode(cb_span(p + HEADER_FIXED + name_len, STORE_META_SIZE), "the dump",
-                             meta, err);
+    enum store_result result = store_meta_decode(
+        cb_span(p + HEADER_FIXED + name_len, STORE_META_SIZE), "the dump", meta, err);
+    meta->wall_ns = 0; /* the sender's wall clock, which says nothing here */
+    return result;
 }
 
 enum store_result store_dump_read_header(struct store_dump_reader *r,

@@ -44,7 +44,8 @@ struct store_dump_reader {
 
 void store_dump_reader_init(struct store_dump_reader *r, store_read_fn fn, void *data);
 void store_dump_reader_fini(struct store_dump_reader *r);
-/* STORE_WRONG_IDENTITY when it is the state of another cluster. */
+/* STORE_WRONG_IDENTITY when it is the state of another cluster. The wall time of the meta record is
+ * the sender's and becomes 0: unknown. */
 CB_MUST_USE enum store_result store_dump_read_header(struct store_dump_reader *r,
                                                      const char *cluster,
                                                      struct store_meta *meta,

@@ -183,6 +183,33 @@ static void the_log_goes_on_after_an_install(void **state)
     assert_int_equal(core_stored_applied(f->core).index, t->leader.index);
 }
 
+/* Seed 637 of the simulator: the sender's wall clock was taken for this node's, and reservations ran
+ * out by the difference. */
+static void the_clock_of_the_sender_stays_there(void **state)
+{
+    struct two *t = *state;
+    struct core_rig *f = &t->follower;
+    fill(t);
+    t->leader.wall_ns -= 3600 * CB_NS_PER_S;
+    core_rig_put(&t->leader, 10);
+    store_all(&t->leader);
+    dump(&t->leader);
+    start_install(t);
+    core_rig_work(f);
+    f->events.installed(f->events.data, mark_of(&t->leader));
+    core_rig_work(f);
+    assert_int_equal(core_applied(f->core)->wall_ns, f->wall_ns);
+
+    core_rig_crash(f);
+    core_rig_boot(f);
+    f->index = t->leader.index;
+    uint64_t stamp = jsm_stamp_ns(core_machine(f->core));
+    core_rig_role(f, REPLICA_LEADER);
+    core_turn(f->core);
+    core_rig_apply(f, cb_buf_span(&f->replica.proposed), true);
+    assert_in_range(jsm_stamp_ns(core_machine(f->core)), stamp, stamp + CB_NS_PER_S);
+}
+
 static void who_was_sent_the_state_can_lead(void **state)
 {
     struct two *t = *state;
@@ -400,6 +427,7 @@ int main(void)
         T(a_dump_is_made_once),
         T(an_installed_state_takes_the_place_of_the_old_one),
         T(the_log_goes_on_after_an_install),
+        T(the_clock_of_the_sender_stays_there),
         T(who_was_sent_the_state_can_lead),
         T(a_state_below_its_mark_is_taken),
         T(a_state_that_goes_as_far_is_kept),

@@ -1,0 +1,90 @@
+/* Faults in the middle of what takes several steps: elections, installs, handovers. By chance alone
+ * they would hardly ever meet. */
+#include "sim/sim_faults_internal.h"
+
+#define LATE_ALL 1000 /* per mille */
+
+static void crash_one_shortly(struct sim_node *n)
+{
+    if (sim_node_is_up(n)) {
+        n->sim->counters.crashes++;
+        sim_node_crash(n);
+        sim_fault_mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), sim_fault_boot,
+                          (unsigned)n->id, 0);
+    }
+}
+
+void sim_fault_crash_shortly(struct sim *s)
+{
+    crash_one_shortly(sim_fault_any_node(s));
+}
+
+static void on_moment(void *arg)
+{
+    struct sim *s = arg;
+    if (!sim_is_safety(s)) {
+        return;
+    }
+    if (sim_one_in(s, 4)) {
+        uint64_t how = sim_one_in(s, 2) ? SIM_CUT_IN : SIM_CUT_OUT;
+        unsigned who = (unsigned)sim_fault_any_node(s)->id;
+        sim_fault_cut_for(s, who, how | SIM_CUT_NODES_ALONE, sim_between(s, MILLIS(5), SECONDS(2)));
+    } else {
+        sim_fault_crash_shortly(s);
+    }
+}
+
+void sim_faults_moment(struct sim *s)
+{
+    if (sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s) && sim_one_in(s, 3)) {
+        sim_at(s, sim_now(s) + sim_between(s, 0, 4 * s->options.net_ns), on_moment, s);
+    }
+}
+
+static void on_halfway(void *arg)
+{
+    struct sim_node *n = arg;
+    if (sim_is_safety(n->sim)) {
+        crash_one_shortly(n);
+    }
+}
+
+void sim_faults_halfway(struct sim_node *n)
+{
+    struct sim *s = n->sim;
+    if (sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_one_in(s, 6)) {
+        uint64_t within = sim_one_in(s, 2) ? 4 * s->options.disk_ns : CB_NS_PER_S / 4;
+        sim_at(s, sim_now(s) + sim_between(s, 0, within), on_halfway, n);
+    }
+}
+
+static void on_state_sent(void *arg)
+{
+    struct sim *s = arg;
+    if (sim_is_safety(s)) {
+        sim_fault_switch_for(s, sim_between(s, MILLIS(700), MILLIS(2500)));
+    }
+}
+
+/* It arrives late, when the same leader may lead a later term. */
+void sim_faults_state_sent(struct sim *s)
+{
+    bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_has(s, SIM_FAULT_LATE);
+    if (may && sim_one_in(s, 3)) {
+        fake_world_net(s->world)->late = LATE_ALL;
+        fake_world_net(s->world)->late_max_ns = SECONDS(8);
+        sim_fault_mend_in(s, MILLIS(50), sim_fault_mend_loss, 0, 0);
+        sim_at(s, sim_now(s) + sim_between(s, 0, MILLIS(200)), on_state_sent, s);
+    }
+}
+
+/* The other leads within a round trip, and this one takes a while to notice. */
+void sim_faults_handed_over(struct sim_node *n)
+{
+    struct sim *s = n->sim;
+    if (sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_one_in(s, 2)) {
+        s->counters.deaf_leaders++;
+        sim_fault_cut_for(s, (unsigned)n->id, SIM_CUT_IN | SIM_CUT_NODES_ALONE,
+                          sim_between(s, MILLIS(300), SECONDS(2)));
+    }
+}
