@@ -6,7 +6,8 @@ usage: ledger.py state FILE | add STATE JSON COMPILER | sum
 A run counts for the sources that it ran: `src` is a hash of the files of src/ as they were, whether or not they were
 committed by then, and `sim` is one of the simulator, which decides what a seed means. `state` writes both and the
 commit (with + when src/ or the simulator differed from it) to FILE before a run, `add` puts the run's line into the
-ledger, `sum` shows what the runs of the sources as they are now add up to.
+ledger, `sum` shows what the runs of the sources as they are now add up to. `digest` is that of all runs of a line: with
+the same sources `coolbeans-sim --first FIRST_SEED --count SEEDS --json FILE` gives it again, on any machine.
 """
 
 import hashlib
@@ -61,6 +62,7 @@ def state():
 def line_of(run, where, compiler, when):
     line = {"date": when, **where, "compiler": compiler}
     line.update({name: run[name] for name in HEAD})
+    line["digest"] = run["digest"]
     line["counters"] = {name: value for name, value in run.items() if "." in name}
     return line
 

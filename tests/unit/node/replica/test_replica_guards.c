@@ -197,6 +197,34 @@ static void g2_no_second_install(void **state)
     assert_int_equal(member_commit_index(follower), commit);
 }
 
+/* Entries of its own go with the install: a crash after the marker and before the pair would leave a
+ * log that is shorter than the pair says. */
+static void an_install_waits_for_the_stored_pair(void **state)
+{
+    (void)state;
+    struct member *old = leader;
+    fake_cut_off(old->node, true);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(member_propose(old, "never committed"), REPLICA_PROPOSED);
+    }
+    fake_world_run(c.world, 50);
+    member_store(old);
+    uint64_t last = last_of(old);
+    assert_int_equal(old->stored_appended.index, last);
+    leader = cluster_elect(&c);
+    follower = old;
+    old->hold_lower = true;
+    unsigned puts = old->node->puts;
+    deliver_install(leader->view.term, (uint64_t)-20, false);
+    fake_world_run(c.world, 100);
+    assert_int_equal(old->lowerings, 1);
+    assert_int_equal(old->lower_to.index, last - 20);
+    assert_int_equal(old->node->puts, puts);
+    member_lowered(old);
+    fake_world_run(c.world, 100);
+    assert_int_equal(old->node->puts, puts + 1);
+}
+
 static void g3_the_commit_index_never_falls(void **state)
 {
     (void)state;
@@ -382,6 +410,7 @@ int main(void)
         TEST(g1_a_change_comes_first_or_waits),
         TEST(g2_no_install_while_taking),
         TEST(g2_no_second_install),
+        TEST(an_install_waits_for_the_stored_pair),
         TEST(g3_the_commit_index_never_falls),
         TEST(g4_a_late_rejection_is_not_heard),
         TEST(g6_the_term_is_that_of_the_loaded_snapshot),
