@@ -1,9 +1,10 @@
-#include "node/link/link_internal.h"
+#include "node/link/link.h"
 
 #include <stdio.h>
 
 #include "common/base/cb_hash.h"
 #include "common/base/cb_mem.h"
+#include "node/link/link_internal.h"
 
 uv_buf_t link_read_buffer(struct link *l)
 {

@@ -1,6 +1,6 @@
-/* What the files of the links share: link.c has the members and what waits for them, link_out.c the
- * connection on which one is written to, link_in.c those that are read, link_listen.c the listeners.
- */
+/* What the files of the links share: link.c has the members and what waits for them, link_out.c
+ * the connection on which one is written to, link_in.c those that are read, link_listen.c the
+ * listeners. */
 #ifndef CB_NODE_LINK_LINK_INTERNAL_H
 #define CB_NODE_LINK_LINK_INTERNAL_H
 

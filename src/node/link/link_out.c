@@ -9,7 +9,7 @@
 #include "node/link/link_hello.h"
 #include "node/link/link_internal.h"
 
-/* A connection that has lasted for this long was not turned away: the next attempt may come soon. */
+/* A connection that has lasted for so long was not turned away: the next attempt may come soon. */
 #define GOOD_TICKS LINK_TICKS(CB_LINK_RETRY_MAX_MS)
 
 /* What libuv has not finished yet holds the memory. */

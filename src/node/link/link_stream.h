@@ -1,6 +1,6 @@
 /* The bytes of one connection: this is where encryption goes in. Now they go to the socket as they
- * are; with TLS `opened` comes after the handshake, and reading and writing pass through it. Nothing
- * above calls libuv about a connection.
+ * are; with TLS `opened` comes after the handshake, and reading and writing pass through it.
+ * Nothing above calls libuv about a connection.
  *
  * Owns:     its handle; its user frees it, after `closed`.
  * Threads:  the loop's only. Events come from the loop, none but `written` and `closed` after
