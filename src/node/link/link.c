@@ -171,8 +171,15 @@ bool link_send(struct link *l,
  * while the loop sleeps. */
 static void on_flush(uv_idle_t *idle)
 {
-    struct link *l = idle->data;
-    CB_ASSERT(uv_idle_stop(idle) == 0);
+    link_flush(idle->data);
+}
+
+void link_flush(struct link *l)
+{
+    if (l->is_destroying || !uv_is_active((const uv_handle_t *)&l->flush)) {
+        return;
+    }
+    CB_ASSERT(uv_idle_stop(&l->flush) == 0);
     for (size_t i = 0; i < CB_LINK_PEERS_MAX; i++) {
         if (l->peers[i].id != 0) {
             link_out_flush(&l->peers[i]);

@@ -10,7 +10,7 @@
  *           link_stream.h. Until then whoever reaches the port can call itself a member, but can't
  *           make the process read what it did not send or keep more memory than the bounds say.
  * Threads:  the loop's only. The events and callbacks come from the loop, never from inside of a
- *           call, and may call link_send.
+ *           call but link_flush, and may call link_send.
  * Errors:   whatever comes from a socket ends that connection alone, counted and logged.
  * Stops:    link_destroy; or by the end of the process, without any call. */
 #ifndef CB_NODE_LINK_LINK_H
@@ -82,6 +82,11 @@ CB_MUST_USE bool link_send(struct link *l,
                            size_t count,
                            link_sent_cb cb,
                            void *arg);
+
+/* What waits goes to the network before the loop sleeps, in one write for each member. This says
+ * that the moment has come: for whoever knows where a turn of the loop ends. Callbacks of what is
+ * lost may come. */
+void link_flush(struct link *l);
 
 /* Why a connection was closed. X(name, what, what to do) */
 #define LINK_REFUSALS(X)                                                                           \

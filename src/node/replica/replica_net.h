@@ -1,10 +1,11 @@
 /* libraft's messages over the links between members, in the place of raft_uv's own transport: that
  * one believes whatever a frame says (docs/adr/0007).
  *
- *     libraft -> guards -> io.send -> replica_wire -> link      link -> replica_wire -> recv -> guards
+ *     libraft -> guards -> io.send -> replica_wire -> link
+ *     link -> replica_wire -> recv -> guards -> libraft
  *
- * raft_uv stays for the disk. It is handed a transport that does nothing, and its `send` and `start`
- * are replaced before the replica wraps them.
+ * raft_uv stays for the disk. It is handed a transport that does nothing, and its `send` and
+ * `start` are replaced before the replica wraps them.
  * Owns:     the raft_io and, with its sockets, the link; a state on its way to or from a member.
  * Threads:  the loop's only.
  * Errors:   a message that can't be sent is a lost one. */

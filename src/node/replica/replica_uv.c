@@ -169,7 +169,9 @@ static void init_net(struct replica_uv *u,
 static void on_check(uv_check_t *check)
 {
     struct replica_uv *u = check->data;
+    link_flush(u->net.link); /* what answers to what was read does not wait for a batch */
     replica_turn(u->r);
+    link_flush(u->net.link);
 }
 
 struct replica_uv *replica_uv_open(struct uv_loop_s *loop,

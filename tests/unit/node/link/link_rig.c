@@ -187,6 +187,18 @@ const struct link_counters *rig_counters(const struct rig_member *m)
 
 /* --- plain sockets --- */
 
+int rig_listen(struct rig_member *m)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(m->address, sizeof m->address, "127.0.0.1:%u", ntohs(at.sin_port));
+    return fd;
+}
+
 int rig_socket(const struct rig_member *m)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(link_port(m->link))};

@@ -67,6 +67,8 @@ void rig_run_ms(struct rig *r, unsigned ms);
 
 const struct link_counters *rig_counters(const struct rig_member *m);
 
+/* A plain socket that listens at what is `m`'s address from then on. */
+int rig_listen(struct rig_member *m);
 /* A plain socket, connected to `m`. */
 int rig_socket(const struct rig_member *m);
 void rig_say(int fd, struct cb_span bytes);

@@ -213,15 +213,7 @@ static void what_waits_is_bounded(void **state)
     static uint8_t bytes[64 * 1024];
     rig_start(&r->m[0], "127.0.0.1");
     rig_start(&r->m[1], "127.0.0.1");
-    /* One that takes nothing: a socket that listens and is never read. */
-    struct sockaddr_in at;
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(fd, 1), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    (void)snprintf(r->m[2].address, sizeof r->m[2].address, "127.0.0.1:%u", ntohs(at.sin_port));
+    int fd = rig_listen(&r->m[2]); /* takes nothing: it is never read */
     uint64_t accepted = 0;
     for (int turns = 0; turns < 2000; turns++) {
         accepted += rig_send_bytes(&r->m[0], &r->m[2], cb_span(bytes, sizeof bytes));
@@ -237,6 +229,29 @@ static void what_waits_is_bounded(void **state)
     close(fd);
     rig_stop(&r->m[0]);
     assert_int_equal(r->m[0].sent_ok + r->m[0].sent_lost, accepted + 1);
+}
+
+/* Without a turn of the loop in between, and in one piece. */
+static void a_flush_sends_what_waits(void **state)
+{
+    struct rig *r = *state;
+    char bytes[256];
+    rig_start(&r->m[0], "127.0.0.1");
+    int listener = rig_listen(&r->m[2]);
+    link_flush(r->m[0].link); /* nothing does */
+    assert_true(rig_poke(&r->m[0], &r->m[2]));
+    rig_run_until(r, r->m[0].sent_ok == 1);
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(recv(fd, bytes, sizeof bytes, 0) > 0);
+    assert_true(rig_poke(&r->m[0], &r->m[2]));
+    assert_true(rig_poke(&r->m[0], &r->m[2]));
+    assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), -1);
+    link_flush(r->m[0].link);
+    assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT),
+                     2 * (LINK_FRAME_HEADER_SIZE + strlen("poke")));
+    close(fd);
+    close(listener);
 }
 
 static void an_idle_connection_is_kept_by_pings(void **state)
@@ -337,6 +352,7 @@ int main(int argc, char **argv)
         TEST(it_connects_again_when_the_member_is_back),
         TEST(it_connects_at_once_to_who_connects),
         TEST(what_waits_is_bounded),
+        TEST(a_flush_sends_what_waits),
         TEST(an_idle_connection_is_kept_by_pings),
         TEST(who_is_no_member_any_more_is_dropped),
         TEST(stopping_calls_everything_back),

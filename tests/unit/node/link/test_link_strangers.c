@@ -256,18 +256,10 @@ static void a_crowd_is_bounded(void **state)
 static void an_answer_on_a_connection_ends_it(void **state)
 {
     struct rig *r = *state;
-    uv_os_fd_t fd = -1;
-    struct sockaddr_in at;
-    int len = sizeof at;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
-    assert_int_equal(bind(listener, (const struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, (socklen_t *)&len), 0);
-    (void)snprintf(r->m[2].address, sizeof r->m[2].address, "127.0.0.1:%u", ntohs(at.sin_port));
+    int listener = rig_listen(&r->m[2]);
     assert_true(rig_send(&r->m[0], &r->m[2], 1));
     rig_run_until(r, r->m[0].sent_ok == 1);
-    fd = accept(listener, NULL, NULL);
+    int fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
     rig_say(fd, cb_span_str("x"));
     rig_run_until(r, rig_counters(&r->m[0])->lost == 1);
