@@ -39,14 +39,6 @@ void rig_turn(struct rig *r)
     uv_run(&r->loop, UV_RUN_ONCE);
 }
 
-void rig_run_ms(struct rig *r, unsigned ms)
-{
-    uint64_t end = uv_hrtime() + ms * UINT64_C(1000000);
-    while (uv_hrtime() < end) {
-        rig_turn(r);
-    }
-}
-
 void rig_fini(struct rig *r)
 {
     for (size_t i = 0; i < RIG_MEMBERS; i++) {

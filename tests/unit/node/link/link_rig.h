@@ -63,7 +63,6 @@ void rig_turn(struct rig *r);
             rig_turn(r);                                                                           \
         }                                                                                          \
     } while (0)
-void rig_run_ms(struct rig *r, unsigned ms);
 
 const struct link_counters *rig_counters(const struct rig_member *m);
 
