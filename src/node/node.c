@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "common/base/cb_mem.h"
-#include "common/sys/cb_addr.h"
 #include "common/sys/cb_log.h"
 #include "node/node_internal.h"
 
@@ -153,10 +152,8 @@ void node_start_replica(struct node *n)
         }
         node_store_set_phase(n, NODE_BOOTSTRAPPED);
     }
-    struct cb_addr a;
-    CB_ASSERT(cb_addr_parse(&a, n->options->listen_raft) == CB_ADDR_OK);
     const struct replica_uv_config uv = {
-        .dir = dir, .listen = a.kind == CB_ADDR_IPV4 ? n->options->listen_raft : NULL};
+        .dir = dir, .listen = n->options->listen_raft, .cluster = n->options->cluster};
     struct replica_events events;
     core_replica_events(n->core, &events);
     n->replica_uv = replica_uv_open(&n->loop, &uv, &config, &events);

@@ -102,8 +102,8 @@ static bool
 both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[static CB_ADDRESS_MAX])
 {
     struct cb_addr a;
-    if (cb_addr_parse(&a, text) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.kind == CB_ADDR_IPV6 ||
-        a.port == 0 || a.port == UINT16_MAX) {
+    if (cb_addr_parse(&a, text) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.port == 0 ||
+        a.port == UINT16_MAX) {
         return false;
     }
     cb_addr_format(&a, grpc);
@@ -129,7 +129,7 @@ static bool parse_member(struct node_member *m, const char *text, size_t len, st
     cb_buf_printf(
         error,
         "--cluster: \"%.*s\" is not NAME=HOST:PORT (a name of letters, digits and \"-_.\", an "
-        "IPv4 address or a host name, a port from 1 to 65534)",
+        "IP address, IPv6 in brackets, or a host name, a port from 1 to 65534)",
         (int)len, text);
     return false;
 }
@@ -196,15 +196,14 @@ static bool choose_listen(struct node_options *o, struct cb_buf *error)
     if (!both_addresses(text, o->listen_grpc, o->listen_raft)) {
         cb_buf_printf(
             error,
-            "--listen: \"%s\" is not ADDR:PORT with an IPv4 address and a port from 1 to 65534",
+            "--listen: \"%s\" is not ADDR:PORT with an IP address and a port from 1 to 65534",
             text);
         return false;
     }
     struct cb_addr a;
     CB_ASSERT(cb_addr_parse(&a, o->listen_grpc) == CB_ADDR_OK);
-    if (o->listen_text != NULL && a.kind != CB_ADDR_IPV4) {
-        cb_buf_printf(error, "--listen: \"%s\" is a name; give the IPv4 address to listen on",
-                      text);
+    if (o->listen_text != NULL && a.kind == CB_ADDR_NAME) {
+        cb_buf_printf(error, "--listen: \"%s\" is a name; give the IP address to listen on", text);
         return false;
     }
     if (!o->insecure && !cb_addr_is_loopback(&a)) {

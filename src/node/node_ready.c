@@ -27,20 +27,35 @@ static int try_port(const struct addrinfo *ai)
     return err;
 }
 
+/* A name may have an address that this machine has not, of IPv6 in most cases: one is enough. */
+static int try_ports(const struct addrinfo *found)
+{
+    bool is_one_good = false;
+    int last = 0;
+    for (const struct addrinfo *ai = found; ai != NULL; ai = ai->ai_next) {
+        int err = try_port(ai);
+        if (err == EADDRINUSE) {
+            return err;
+        }
+        is_one_good |= err == 0;
+        last = err;
+    }
+    return is_one_good ? 0 : last;
+}
+
 void node_ready_check_port(const char *address, const char *what)
 {
     struct cb_addr a;
     CB_ASSERT(cb_addr_parse(&a, address) == CB_ADDR_OK);
     char port[8];
     snprintf(port, sizeof(port), "%u", a.port);
-    const struct addrinfo hints = {
-        .ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found;
     int rv = getaddrinfo(a.host, port, &hints, &found);
     if (rv != 0) {
         cb_die("cannot listen on %s (%s): %s", address, what, gai_strerror(rv));
     }
-    int err = try_port(found);
+    int err = try_ports(found);
     freeaddrinfo(found);
     if (err == EADDRINUSE) {
         cb_die("cannot listen on %s (%s): another process has that port; stop it or choose another",

@@ -1,6 +1,7 @@
 /* What the node says of itself. */
 #include "node/node_internal.h"
 
+#include "node/link/link.h"
 #include "node/store/store_meta.h"
 
 static const char *role_name(const struct node *n)
@@ -47,6 +48,13 @@ static void fill_replica(const struct node *n, struct wire_status *out)
     out->commit = s.commit_index;
 #define X(name, what) count(out, "replica_" #name, s.counters.name);
     REPLICA_COUNTERS(X)
+#undef X
+    const struct link_counters *l = replica_uv_link_counters(n->replica_uv);
+#define X(name, what) count(out, "link_" #name, l->name);
+    LINK_COUNTERS(X)
+#undef X
+#define X(name, what, todo) count(out, "link_refused_" #name, l->refused_##name);
+    LINK_REFUSALS(X)
 #undef X
 }
 

@@ -13,8 +13,8 @@ import lintlib
 # Folder of src/ -> the folders whose headers it may include (its own always).
 BASE = ["common/base"]
 COMMON = ["common/base", "common/sys", "common/wire", "common/rpc"]
-NODE = ["node/jsm", "node/entry", "node/store", "node/replica", "node/proposer", "node/core", "node/service",
-        "node/http"]
+NODE = ["node/jsm", "node/entry", "node/store", "node/link", "node/replica", "node/proposer", "node/core",
+        "node/service", "node/http"]
 PROXY = ["proxy/protocol", "proxy/engine", "proxy/server", "proxy/upstream"]
 MAY_SEE = {
     "common/base": [],
@@ -31,7 +31,8 @@ MAY_SEE = {
     "proxy/engine": BASE + ["common/wire", "proxy/protocol"],
     # The glue: each owns one library.
     "node/store": BASE + ["common/sys"],
-    "node/replica": BASE + ["common/sys"],
+    "node/link": BASE + ["common/sys"],
+    "node/replica": BASE + ["common/sys", "node/link"],
     "node/http": BASE + ["common/sys"],
     "node/service": COMMON + ["node/proposer", "node/jsm"],
     # A member without sockets and libuv: a daemon and a simulation run the same one.
@@ -53,7 +54,8 @@ MAY_SEE_HEADER = {
 
 # Third-party headers, by pattern -> the only folders that may include them.
 THIRD_PARTY = [
-    (r"uv\.h", ["common/sys", "common/rpc", "proxy/server", "node/replica", "node/http", "node", "proxy", "ctl"]),
+    (r"uv\.h", ["common/sys", "common/rpc", "proxy/server", "node/link", "node/replica",
+                "node/http", "node", "proxy", "ctl"]),
     (r"raft(/.*)?\.h", ["node/replica"]),
     (r"lmdb\.h", ["node/store"]),
     (r"grpc/.*", ["common/rpc"]),

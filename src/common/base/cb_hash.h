@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/cb_span.h"
+
 uint64_t cb_hash(const void *p, size_t len);
+/* The hash of all pieces as if they lay in one run. */
+uint64_t cb_hash_pieces(const struct cb_span *pieces, size_t count);
 /* A hash that also depends on `seed`; with the last hash as the seed it is a rolling digest. */
 uint64_t cb_hash_seeded(const void *p, size_t len, uint64_t seed);
 

@@ -117,5 +117,35 @@
 #define CB_RAFT_DUMP_RESEND_MS 10000
 /* With less space than this a late append is a full disk, not a broken one. */
 #define CB_RAFT_DISK_FULL_BELOW (2 * CB_RAFT_SEGMENT_SIZE)
+/* An AppendEntries above this goes as several: each is received, checked and written by itself. */
+#define CB_RAFT_APPEND_BYTES (4 * CB_MIB)
+/* A state goes in parts of this size, so that heartbeats come between them. */
+#define CB_RAFT_STATE_PART CB_MIB
+/* Members in a configuration on the wire: those of a cluster and those that are to replace them. */
+#define CB_RAFT_CONF_MAX (2 * CB_CLUSTER_NODES_MAX)
+
+/* --- links between nodes (ADR 7) --- */
+/* Payload of a frame; the largest is one entry, or an AppendEntries, with its head. */
+#define CB_LINK_FRAME_MAX (16 * CB_MIB)
+#define CB_LINK_HELLO_MAX 512 /* the same for who has not said hello: an address at most */
+#define CB_LINK_FRAME_KEEP (64 * CB_KIB) /* of a frame's memory, what is kept for the next one */
+#define CB_LINK_READ_SIZE (64 * CB_KIB)  /* of the buffer that all connections share */
+/* A send to a member with as much waiting is refused: it is dead or too slow, and raft sends again.
+ * More than a leader has on its way to one that keeps up (CB_ENTRIES_IN_FLIGHT_MAX of the largest).
+ */
+#define CB_LINK_QUEUE_MAX (32 * CB_MIB)
+#define CB_LINK_PEERS_MAX CB_RAFT_CONF_MAX
+/* Connections that have not said hello; one more ends the oldest, since a member says it at once.
+ */
+#define CB_LINK_UNKNOWN_MAX 32
+#define CB_LINK_LISTENERS_MAX 8 /* addresses of one host name that are listened on */
+#define CB_LINK_HELLO_MS 5000   /* for a hello to come: some retransmissions */
+#define CB_LINK_PING_MS 1000    /* an idle sender shows that it is there */
+#define CB_LINK_SILENCE_MS 5000 /* without a frame the sender is gone: a few pings */
+#define CB_LINK_CONNECT_MS 3000 /* for a connection to be made: two retransmissions */
+/* Between attempts: short, since elections wait for it; growing, since a member may be down. */
+#define CB_LINK_RETRY_MIN_MS 100
+#define CB_LINK_RETRY_MAX_MS 1000
+#define CB_LINK_TICK_MS 100 /* all of these are counted in such ticks */
 
 #endif

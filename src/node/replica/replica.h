@@ -132,7 +132,7 @@ CB_MUST_USE bool replica_bootstrap(struct replica *r);
 
 enum replica_start_result {
     REPLICA_STARTED,
-    REPLICA_LOG_UNREADABLE, /* damaged, or the port is taken: see replica_message */
+    REPLICA_LOG_UNREADABLE, /* damaged: see replica_message */
     REPLICA_LOG_SHORTER,    /* it has lost entries that it acknowledged: this id must not vote */
     REPLICA_STATE_BEHIND,   /* the owner's state ends before the log begins */
 };

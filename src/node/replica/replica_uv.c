@@ -7,25 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "common/base/cb_list.h"
 #include "common/base/cb_mem.h"
-#include "common/sys/cb_log.h"
 #include "node/replica/replica_internal.h"
+#include "node/replica/replica_net.h"
 
-#define CONNECT_RETRY_MS 100
-#define KEEPALIVE_S 5
-/* A peer that takes nothing for this long is gone: else its messages queue until TCP gives up. */
-#define TCP_USER_TIMEOUT_MS 5000
 /* libraft's retry of a failed write corrupts memory; the watchdog must come first. */
 #define DISK_RETRY_AFTER_WATCHDOG_MS 5000
 /* libraft counts the room of its two prepared files in KiB, in 16 bits. */
@@ -34,19 +26,11 @@
 struct replica_uv {
     struct uv_loop_s *loop;
     struct replica *r;
-    struct raft_io io;
-    struct raft_uv_transport transport;
-    /* The transport's own functions, around which ours lie. */
-    int (*tcp_connect)(struct raft_uv_transport *t,
-                       struct raft_uv_connect *req,
-                       raft_id id,
-                       const char *address,
-                       raft_uv_connect_cb cb);
-    int (*tcp_listen)(struct raft_uv_transport *t, raft_uv_accept_cb cb);
-    raft_uv_accept_cb accept;
+    struct replica_net net;
     uv_check_t check;
     int lock_fd;
     char dir[PATH_MAX];
+    char listen[CB_ADDRESS_MAX];
 };
 
 /* --- directories --- */
@@ -147,98 +131,6 @@ static uint64_t free_bytes(void *data)
     return (uint64_t)s.f_bavail * s.f_frsize;
 }
 
-/* --- sockets --- */
-
-struct connect {
-    struct raft_uv_connect inner;
-    struct raft_uv_connect *req;
-    raft_uv_connect_cb cb;
-};
-
-static void tune(struct uv_stream_s *stream)
-{
-    uv_tcp_t *tcp = (uv_tcp_t *)(void *)stream;
-    uv_os_fd_t fd;
-    unsigned timeout_ms = TCP_USER_TIMEOUT_MS;
-    /* Without these it is slower to notice a dead peer, and still right. */
-    if (uv_tcp_nodelay(tcp, 1) != 0 || uv_tcp_keepalive(tcp, 1, KEEPALIVE_S) != 0 ||
-        uv_fileno((const uv_handle_t *)(void *)stream, &fd) != 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms) != 0) {
-        cb_log(CB_LOG_WARN, "raft.socket", "err=\"%s\"", strerror(errno));
-    }
-}
-
-static void on_connected(struct raft_uv_connect *inner, struct uv_stream_s *stream, int status)
-{
-    struct connect *c = inner->data;
-    if (status == 0) {
-        tune(stream);
-    }
-    c->cb(c->req, stream, status);
-    cb_free(c);
-}
-
-static int transport_connect(struct raft_uv_transport *t,
-                             struct raft_uv_connect *req,
-                             raft_id id,
-                             const char *address,
-                             raft_uv_connect_cb cb)
-{
-    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
-    struct connect *c = cb_calloc(1, sizeof *c);
-    c->inner.data = c;
-    c->req = req;
-    c->cb = cb;
-    int rv = u->tcp_connect(t, &c->inner, id, address, on_connected);
-    if (rv != 0) {
-        cb_free(c);
-    }
-    return rv;
-}
-
-static void free_stream(uv_handle_t *handle)
-{
-    raft_free(handle);
-}
-
-static void on_accepted(struct raft_uv_transport *t,
-                        raft_id id,
-                        const char *address,
-                        struct uv_stream_s *stream)
-{
-    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
-    if (!replica_is_member(u->r, id)) {
-        cb_log(CB_LOG_WARN, "raft.stranger", "id=%llu", id);
-        uv_close((uv_handle_t *)(void *)stream, free_stream);
-        return;
-    }
-    tune(stream);
-    u->accept(t, id, address, stream);
-}
-
-static int transport_listen(struct raft_uv_transport *t, raft_uv_accept_cb cb)
-{
-    struct replica_uv *u = CB_CONTAINER(t, struct replica_uv, transport);
-    u->accept = cb;
-    return u->tcp_listen(t, on_accepted);
-}
-
-static void init_transport(struct replica_uv *u, const char *listen)
-{
-    u->transport.version = 1;
-    int rv = raft_uv_tcp_init(&u->transport, u->loop);
-    if (rv != 0) {
-        cb_die("cannot set up the raft transport: %s", raft_strerror(rv));
-    }
-    if (listen != NULL && raft_uv_tcp_set_bind_address(&u->transport, listen) != 0) {
-        cb_die("the raft listen address \"%s\" is not of the form a.b.c.d:port", listen);
-    }
-    u->tcp_connect = u->transport.connect;
-    u->tcp_listen = u->transport.listen;
-    u->transport.connect = transport_connect;
-    u->transport.listen = transport_listen;
-}
-
 /* --- open and start --- */
 
 static void init_io(struct replica_uv *u,
@@ -248,23 +140,38 @@ static void init_io(struct replica_uv *u,
     char path[PATH_MAX];
     join(path, u->dir, "raft");
     make_dir(path);
-    int rv = raft_uv_init(&u->io, u->loop, path, &u->transport);
+    struct raft_io *io = &u->net.io;
+    replica_net_stub(&u->net.transport);
+    int rv = raft_uv_init(io, u->loop, path, &u->net.transport);
     if (rv != 0) {
-        cb_die("cannot use %s for the raft log: %s (%s)", path, u->io.errmsg, raft_strerror(rv));
+        cb_die("cannot use %s for the raft log: %s (%s)", path, io->errmsg, raft_strerror(rv));
     }
     size_t segment = uv->segment_size == 0 ? CB_RAFT_SEGMENT_SIZE : uv->segment_size;
     CB_ASSERT(segment <= SEGMENT_SIZE_MAX);
-    raft_uv_set_segment_size(&u->io, segment);
-    raft_uv_set_connect_retry_delay(&u->io, CONNECT_RETRY_MS);
-    raft_uv_set_disk_retry(&u->io, config->disk_timeout_ms + DISK_RETRY_AFTER_WATCHDOG_MS);
-    raft_uv_set_auto_recovery(&u->io, false); /* it would drop acknowledged entries */
-    raft_uv_set_tracer(&u->io, NULL);
+    raft_uv_set_segment_size(io, segment);
+    raft_uv_set_disk_retry(io, config->disk_timeout_ms + DISK_RETRY_AFTER_WATCHDOG_MS);
+    raft_uv_set_auto_recovery(io, false); /* it would drop acknowledged entries */
+    raft_uv_set_tracer(io, NULL);
+}
+
+static void init_net(struct replica_uv *u,
+                     const struct replica_uv_config *uv,
+                     const struct replica_config *config)
+{
+    const struct replica_member *self = &config->members[config->self];
+    const struct link_config link = {
+        .cluster = uv->cluster, .self = self->id, .address = self->address};
+    const char *listen = uv->listen == NULL ? self->address : uv->listen;
+    snprintf(u->listen, sizeof u->listen, "%s", listen);
+    replica_net_init(&u->net, u->loop, &link);
 }
 
 static void on_check(uv_check_t *check)
 {
     struct replica_uv *u = check->data;
+    link_flush(u->net.link); /* what answers to what was read does not wait for a batch */
     replica_turn(u->r);
+    link_flush(u->net.link);
 }
 
 struct replica_uv *replica_uv_open(struct uv_loop_s *loop,
@@ -276,16 +183,17 @@ struct replica_uv *replica_uv_open(struct uv_loop_s *loop,
     CB_ASSERT(config->snapshot_threshold >= CB_RAFT_SNAPSHOT_THRESHOLD);
     CB_ASSERT(config->snapshot_trailing >= CB_RAFT_SNAPSHOT_TRAILING);
     CB_ASSERT(config->snapshot_trailing > 4 * config->inflight_max);
-    /* raft_uv writes to sockets whose other end may be gone: an error there, not the end here. */
+    /* libuv writes to sockets whose other end may be gone: an error there, not the end here. */
     signal(SIGPIPE, SIG_IGN);
     struct replica_uv *u = cb_calloc(1, sizeof *u);
     u->loop = loop;
     u->lock_fd = lock_dir(uv->dir);
     snprintf(u->dir, sizeof u->dir, "%s", uv->dir);
-    init_transport(u, uv->listen);
     init_io(u, uv, config);
+    init_net(u, uv, config);
     struct replica_env env = {.data = u, .free_bytes = free_bytes};
-    u->r = replica_create(config, events, &env, &u->io);
+    u->r = replica_create(config, events, &env, &u->net.io);
+    u->net.replica = u->r;
     return u;
 }
 
@@ -294,8 +202,22 @@ struct replica *replica_uv_replica(struct replica_uv *u)
     return u->r;
 }
 
+const struct link_counters *replica_uv_link_counters(const struct replica_uv *u)
+{
+    return link_counters_get(u->net.link);
+}
+
+static void listen_for_others(struct replica_uv *u)
+{
+    struct cb_buf error = CB_BUF_NULL;
+    if (!link_listen(u->net.link, u->listen, &error)) {
+        cb_die("%.*s (raft)", (int)cb_buf_len(&error), (const char *)cb_buf_span(&error).ptr);
+    }
+}
+
 enum replica_start_result replica_uv_start(struct replica_uv *u)
 {
+    listen_for_others(u);
     /* libuv runs check handles last started first: ours has to run after raft_uv's. */
     int rv = uv_check_init(u->loop, &u->check);
     CB_ASSERT(rv == 0);
@@ -321,12 +243,11 @@ static void bootstrap_in(const char *path, const struct replica_config *config)
     const struct replica_member *self = &config->members[config->self];
     struct raft_configuration conf;
     replica_configuration(config, &conf);
-    b->transport.version = 1;
+    replica_net_stub(&b->transport);
     b->fsm.version = 1;
     int rv = uv_loop_init(&b->loop);
     CB_ASSERT(rv == 0);
-    rv = raft_uv_tcp_init(&b->transport, &b->loop);
-    rv = rv != 0 ? rv : raft_uv_init(&b->io, &b->loop, path, &b->transport);
+    rv = raft_uv_init(&b->io, &b->loop, path, &b->transport);
     rv = rv != 0 ? rv : raft_init(&b->raft, &b->io, &b->fsm, self->id, self->address);
     b->raft.tracer = NULL;
     rv = rv != 0 ? rv : raft_bootstrap(&b->raft, &conf);
@@ -338,7 +259,6 @@ static void bootstrap_in(const char *path, const struct replica_config *config)
     raft_close(&b->raft, NULL);
     uv_run(&b->loop, UV_RUN_DEFAULT);
     raft_uv_close(&b->io);
-    raft_uv_tcp_close(&b->transport);
     rv = uv_loop_close(&b->loop);
     CB_ASSERT(rv == 0);
     cb_free(b);

@@ -100,6 +100,22 @@ static void insecure_is_an_answer(void **state)
     assert_string_equal(o.listen_raft, "127.0.0.1:8");
 }
 
+static void ipv6_and_names(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("n1", "n1=[::1]:11301,n2=localhost:3", NULL), CB_OPTIONS_OK);
+    assert_string_equal(o.listen_grpc, "[::1]:11301");
+    assert_string_equal(o.listen_raft, "[::1]:11302");
+    assert_string_equal(o.members[1].raft, "localhost:4");
+    assert_int_equal(parse("n2", "n1=[::1]:11301,n2=localhost:3", NULL), CB_OPTIONS_OK);
+    assert_string_equal(o.listen_raft, "localhost:4");
+    assert_int_equal(parse("n1", "n1=h:1", "--listen", "[::1]:7", NULL), CB_OPTIONS_OK);
+    assert_string_equal(o.listen_raft, "[::1]:8");
+    refused("NAME=HOST:PORT", parse("n1", "n1=::1:11301", NULL));
+    refused("is a name", parse("n1", "n1=127.0.0.1:1", "--listen", "localhost:7", NULL));
+    refused("--insecure", parse("n1", "n1=[2001:db8::1]:1", NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +123,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(insecure_is_an_answer),
+        cmocka_unit_test(ipv6_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* Proves on real disks, sockets and processes: three members elect a leader and agree on every
- * entry, also when the leader is killed with SIGKILL and comes back; a directory is bootstrapped
- * once and used by one process. */
+ * entry, also when the leader is killed with SIGKILL and comes back, and whatever strangers say to
+ * their ports; a directory is bootstrapped once and used by one process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -26,12 +26,15 @@
 
 #include "common/base/cb_hash.h"
 #include "node/replica/replica_uv.h"
+#include "support/seed.h"
+#include "unit/node/replica/stranger.h"
 
 #define MEMBERS 3
 #define TRACE_MAX 200000
 #define DEADLINE_S 60
 #define PROPOSE_EVERY_MS 2
 #define POLL_NS 5000000L
+#define STRANGERS 100
 
 /* What a member tells the test, in shared memory. */
 struct told {
@@ -46,6 +49,7 @@ struct shared {
     struct told told[MEMBERS];
 };
 
+static uint64_t seed;
 static struct shared *shared;
 static char base[64];
 static char dirs[MEMBERS][96];
@@ -343,6 +347,29 @@ static void all_are_killed_and_come_back(void **state)
     wait_until(all_equal, &goal);
 }
 
+static void strangers_end_nobody(void **state)
+{
+    (void)state;
+    struct cb_rng rng;
+    cb_rng_init(&rng, seed);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        process_start(i);
+    }
+    uint64_t goal = 50;
+    wait_until(has_written, &goal);
+    for (size_t i = 0; i < STRANGERS; i++) {
+        size_t at = cb_rng_below(&rng, MEMBERS);
+        stranger_visit(members[at].address, members[(at + 1) % MEMBERS].id, members[at].id, &rng);
+    }
+    goal = atomic_load(&shared->told[0].count) + 100;
+    wait_until(has_written, &goal);
+    atomic_store(&shared->stop_writing, true);
+    wait_until(all_equal, &goal);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0); /* still there */
+    }
+}
+
 /* Status and output of a child that runs `fn`. */
 static int exit_status_of(void (*fn)(void))
 {
@@ -400,12 +427,12 @@ static void a_directory_has_one_user(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    seed = seed_of_test(argc, argv);
     const struct CMUnitTest tests[] = {
-        TEST(a_killed_leader_loses_nothing),
-        TEST(all_are_killed_and_come_back),
-        TEST(a_directory_is_bootstrapped_once),
+        TEST(a_killed_leader_loses_nothing), TEST(all_are_killed_and_come_back),
+        TEST(strangers_end_nobody),          TEST(a_directory_is_bootstrapped_once),
         TEST(a_directory_has_one_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
