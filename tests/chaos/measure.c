@@ -2,9 +2,10 @@
  *
  *   chaos_measure HISTORY FAULTS
  *
- * A line of FAULTS is the moment of a fault in nanoseconds, in their order. Of each it tells
+ * A line of FAULTS is the moments before and after a fault was made, in nanoseconds, in their
+ * order. Of each it tells
  *
- *   next     seconds to the first acknowledgement of a put that was sent after it
+ *   next     seconds from the first to an acknowledgement of a put that was sent after the second
  *   longest  the longest time that a put took which had no answer yet at some time between the
  *            fault and the next one
  *
@@ -22,6 +23,7 @@
 
 struct fault {
     uint64_t at_ns;
+    uint64_t made_ns;
     uint64_t next_ns;    /* HIST_NEVER: there was none */
     uint64_t longest_ns; /* 0: no put */
 };
@@ -37,13 +39,14 @@ static struct fault *read_faults(const char *path, size_t *n)
     FILE *f = fopen(path, "r");
     struct fault *faults = NULL;
     uint64_t at;
+    uint64_t made;
     if (f == NULL) {
         fprintf(stderr, "chaos_measure: cannot open %s: %s\n", path, strerror(errno));
         return NULL;
     }
-    for (*n = 0; fscanf(f, "%" SCNu64, &at) == 1; (*n)++) {
+    for (*n = 0; fscanf(f, "%" SCNu64 " %" SCNu64, &at, &made) == 2; (*n)++) {
         faults = cb_realloc(faults, (*n + 1) * sizeof(*faults));
-        faults[*n] = (struct fault){.at_ns = at, .next_ns = HIST_NEVER};
+        faults[*n] = (struct fault){.at_ns = at, .made_ns = made, .next_ns = HIST_NEVER};
     }
     fclose(f);
     return faults != NULL ? faults : cb_malloc(1);
@@ -59,7 +62,7 @@ static void note_put(struct fault *faults, size_t n, const struct hist_record *r
     uint64_t wait = r->complete_ns - r->invoke_ns;
     for (size_t i = 0; i < n && faults[i].at_ns <= r->complete_ns; i++) {
         struct fault *f = &faults[i];
-        if (r->invoke_ns >= f->at_ns && r->complete_ns < f->next_ns) {
+        if (r->invoke_ns >= f->made_ns && r->complete_ns < f->next_ns) {
             f->next_ns = r->complete_ns;
         }
         bool before_next = i + 1 == n || r->invoke_ns < faults[i + 1].at_ns;

@@ -131,6 +131,7 @@ class Rig:
         end = time.monotonic() + seconds
 
         def goal_of():
+            self.watch()
             members = self.status()["members"]
             return max((m["applied"] for m in members if m["alive"]), default=0) if self.status()["leader"] else 0
         goal = until("a leader that serves", seconds, goal_of, every=0.05)

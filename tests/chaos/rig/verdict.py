@@ -28,7 +28,7 @@ def check_history(options, history, extra=()):
 
 def measure(options, history, faults):
     path = history.with_suffix(".faults")
-    path.write_text("".join(f"{f.at_ns}\n" for f in faults))
+    path.write_text("".join(f"{f.at_ns} {f.made_ns}\n" for f in faults))
     return json.loads(run(options.tools / "chaos_measure", history, path, timeout=CHECK_S))
 
 
@@ -49,7 +49,7 @@ def summary_of(values):
 
 def judge(options, rig, faults, load_status, notes, extra=()):
     """The result of a run as a dictionary; `problems` says what must not be."""
-    faults = sorted((f for f in faults if f.at_ns is not None), key=lambda f: f.at_ns)
+    faults = sorted((f for f in faults if f.undone_ns is not None), key=lambda f: f.at_ns)
     properties, said = check_history(options, rig.dir / "history", extra)
     (rig.dir / "check.txt").write_text(said)
     measured = measure(options, rig.dir / "history", faults)

@@ -26,7 +26,7 @@ class Base:
         self.pick = rng.randrange(1 << 30)
         self.seconds = log_uniform(rng, self.LOW, self.HIGH) if seconds is None else seconds
         self.target = None
-        self.at_ns = self.undone_ns = None
+        self.at_ns = self.made_ns = self.undone_ns = None
         self.draw(rng)
 
     def draw(self, rng):
@@ -52,6 +52,7 @@ class Base:
         self.target = "all" if self.HITS_ALL else self.choose(rig)
         self.at_ns = time.monotonic_ns()
         self.harm(rig)
+        self.made_ns = time.monotonic_ns()
 
     def undo(self, rig):
         self.undone_ns = time.monotonic_ns()
