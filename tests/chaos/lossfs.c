@@ -3,8 +3,8 @@
  *   lossfs BACKING MOUNTPOINT
  *
  * Everything passes through to the folder BACKING, but the bytes that are written stay in this
- * process until fsync, fdatasync, or a write with O_DSYNC or O_SYNC of that file. SIGKILL of this
- * process is the power failure: they are gone. SIGUSR1 is one in the middle of the disk's work:
+ * process until fsync or fdatasync of that file, which the kernel also asks for after a write with
+ * O_DSYNC or RWF_DSYNC. SIGKILL of this process is the power failure: they are gone. SIGUSR1 is one in the middle of the disk's work:
  * each 512-byte sector of them reaches BACKING with probability 1/2, then the process ends.
  *
  * Not lost: names, lengths and what fallocate and truncate do, which reach BACKING at once. What is
@@ -324,25 +324,17 @@ static int grow(int fd, off_t end)
     return st.st_size < end ? done(ftruncate(fd, end)) : 0;
 }
 
-/* A write that is to be synced takes its own bytes to the disk, not those before it. */
 static int
 op_write(const char *path, const char *from, size_t size, off_t offset, struct fuse_file_info *fi)
 {
     (void)path;
-    bool is_synced = (fi->flags & (O_DSYNC | O_SYNC)) != 0;
     int result = grow(fd_of(fi), offset + (off_t)size);
-    if (result != 0) {
-        return result;
+    struct inode *i = result == 0 ? inode_of(fd_of(fi), true) : NULL;
+    if (i == NULL) {
+        return result != 0 ? result : -EIO;
     }
-    struct inode *i = inode_of(fd_of(fi), !is_synced);
-    if (i != NULL) {
-        store(i, from, size, offset);
-    }
-    if (!is_synced) {
-        return i != NULL ? (int)size : -EIO;
-    }
-    ssize_t n = pwrite(fd_of(fi), from, size, offset);
-    return n < 0 ? -errno : (int)n;
+    store(i, from, size, offset);
+    return (int)size;
 }
 
 static int op_fsync(const char *path, int data_only, struct fuse_file_info *fi)

@@ -60,8 +60,9 @@ def run_one(name, options):
     keep = options.keep
     try:
         result = run(name, options)
-    except (Failure, Failed) as error:
-        traceback.print_exc()
+    except Exception as error:  # the verdict of one run must not keep the next from running
+        if not isinstance(error, (Failure, Failed)):
+            traceback.print_exc()
         say(f"FAILED {name}, seed {options.seed}: {error}")
         return False, None
     finally:

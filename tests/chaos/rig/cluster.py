@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from lib.testing import check, until
+from lib.testing import check, say, until
 from rig.daemon import Daemon
 from rig.disk import Disk
 from rig.net import Net
@@ -55,6 +55,8 @@ class Rig:
         self._end()
         if kind is None and not self.options.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
+        else:
+            say(f"kept: {self.dir}")
 
     def _end(self):
         tear_down(self.net.prefix, self.dir)

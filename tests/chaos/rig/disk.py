@@ -5,12 +5,15 @@ forgets what was not synced.
     loss   lossfs
 """
 
-from lib.testing import until
-from rig.shell import run
+import errno
 import os
 import subprocess
 
+from lib.testing import until
+from rig.shell import run
+
 SIZE_MIB = 512
+BLOCK = 4096
 
 
 class Disk:
@@ -39,12 +42,19 @@ class Disk:
     # ---- full ----
 
     def fill(self, leave_bytes):
-        """Takes all but that much. The filler lies beside the node's folder."""
-        space = os.statvfs(self.base)
-        length = space.f_bavail * space.f_frsize - leave_bytes
-        if length > 0:
-            with (self.base / "filler").open("wb") as f:
-                os.posix_fallocate(f.fileno(), 0, length)
+        """Takes all but that much. The filler lies beside the node's folder. How much there really is shows only when it
+        is taken: the file system keeps some for itself."""
+        with (self.base / "filler").open("wb") as f:
+            end, piece = 0, SIZE_MIB << 20
+            while piece >= BLOCK:
+                try:
+                    os.posix_fallocate(f.fileno(), end, piece)
+                    end += piece
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    piece //= 2
+            f.truncate(max(0, end - leave_bytes))
 
     def empty(self):
         (self.base / "filler").unlink(missing_ok=True)

@@ -146,8 +146,6 @@ def run(name, options):
         faults = act(e, options, rig, load)
         result = finish(name, e, options, rig, load, faults, term)
         options.keep = options.keep or bool(result["problems"])
-    if options.keep:
-        say(f"kept: {rig.dir}")
     return result
 
 

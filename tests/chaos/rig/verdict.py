@@ -1,11 +1,11 @@
 """What a run was: the checkers' word on its history, counts, stalls; for people and as JSON."""
 
 import json
+import re
 import statistics
+import subprocess
 
 from rig.shell import Failed, run
-import re
-import subprocess
 
 CHECK_S = 3600
 PROPERTY = re.compile(r"^(P\d+) (.{1,17}?) +(\d+) +(\d+)$", re.M)
