@@ -8,6 +8,8 @@ import time
 from lib.testing import until
 
 READY_S = 60
+RESTART_NS = 300_000_000  # as RestartSec= of a unit would be
+START_NS = 2_000_000_000
 
 
 class Daemon:
@@ -21,7 +23,9 @@ class Daemon:
         self.process = None
         self.wanted = False
         self.is_stopped = False  # by SIGSTOP
-        self.may_die = 0         # faults under way that are a reason to end
+        self.may_die = 0         # faults under way that are a reason to end,
+        self.may_not_start = 0   # or to end right after the start
+        self.started_ns = self.again_ns = 0
         self.ends = []           # (when, status) of ends that nobody asked for
         self.starts = 0
 
@@ -29,8 +33,9 @@ class Daemon:
         """Without waiting for it."""
         if self.is_alive():
             return
-        self.wanted, self.is_stopped = True, False
+        self.wanted, self.is_stopped, self.again_ns = True, False, 0
         self.starts += 1
+        self.started_ns = time.monotonic_ns()
         self.ready_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             log.write(f"--- start {self.starts} at {time.monotonic():.3f}\n".encode())
@@ -79,11 +84,18 @@ class Daemon:
         self.is_stopped = False
 
     def watch(self):
-        """Starts it again when it has ended by itself, and notes that."""
-        if self.wanted and self.process is not None and self.process.poll() is not None:
-            self.ends.append({"name": self.name, "at_ns": time.monotonic_ns(), "status": self.process.returncode,
-                              "excused": self.may_die > 0, "said": self.last_words()})
-            self.start()
+        """Starts it again, soon, when it has ended by itself, and notes that."""
+        now = time.monotonic_ns()
+        if self.again_ns and now >= self.again_ns:
+            self.again_ns = 0
+            if self.wanted:
+                self.start()
+        elif self.wanted and not self.again_ns and self.process.poll() is not None:
+            at_start = now - self.started_ns < START_NS
+            self.ends.append({"name": self.name, "at_ns": now, "status": self.process.returncode,
+                              "excused": self.may_die > 0 or (self.may_not_start > 0 and at_start),
+                              "said": self.last_words()})
+            self.again_ns = now + RESTART_NS
 
     def last_words(self):
         with self.log.open("rb") as log:

@@ -1,5 +1,6 @@
 """What a run was: the checkers' word on its history, counts, stalls; for people and as JSON."""
 
+import collections
 import json
 import re
 import statistics
@@ -77,8 +78,9 @@ def problems(result, rig, said):
                      f"see {rig.dir / 'load.log'}")
     if result["misfits"]:
         found.append(f"{result['misfits']} answers that are none to the command whose turn it was")
-    for end in (e for d in rig.daemons() for e in d.ends if not e["excused"]):
-        found.append(f"{end['name']} ended by itself with {end['status']}: {end['said']}")
+    ends = collections.Counter(f"{e['name']} ended by itself with {e['status']}: {e['said']}"
+                               for d in rig.daemons() for e in d.ends if not e["excused"])
+    found += [f"{text} ({n} times)" for text, n in ends.items()]
     return found + rig.reports() + [f"{n} ended with {s} after SIGTERM" for n, s in result.pop("bad_ends").items()]
 
 
