@@ -3,8 +3,8 @@
  *   lossfs BACKING MOUNTPOINT
  *
  * Everything passes through to the folder BACKING, but the bytes that are written stay in this
- * process until fsync or fdatasync of that file, which the kernel also asks for after a write with
- * O_DSYNC or RWF_DSYNC. SIGKILL of this process is the power failure: they are gone. SIGUSR1 is one in the middle of the disk's work:
+ * process until fsync or fdatasync of that file, or a write to it with O_DSYNC or RWF_DSYNC. SIGKILL
+ * of this process is the power failure: they are gone. SIGUSR1 is one in the middle of the disk's work:
  * each 512-byte sector of them reaches BACKING with probability 1/2, then the process ends.
  *
  * Not lost: names, lengths and what fallocate and truncate do, which reach BACKING at once. What is
@@ -334,7 +334,12 @@ op_write(const char *path, const char *from, size_t size, off_t offset, struct f
         return result != 0 ? result : -EIO;
     }
     store(i, from, size, offset);
-    return (int)size;
+    if ((fi->flags & (O_DSYNC | O_SYNC)) != 0) {
+        /* Of this write, not of the open file. The kernel asks for a sync behind such a write, but
+         * not when it came by io_submit, as libraft's do. */
+        result = sync_file(fd_of(fi));
+    }
+    return result != 0 ? result : (int)size;
 }
 
 static int op_fsync(const char *path, int data_only, struct fuse_file_info *fi)
