@@ -25,6 +25,10 @@
 #define LOAD_TUBES 5        /* "default" is none of them: leftovers there are not ours */
 #define LOAD_ADDRESSES_MAX 8
 #define LOAD_RECENT 4096 /* ids that those who look know of */
+#define LOAD_DRAINERS 16
+#define LOAD_BACKLOG                                                                               \
+    10000 /* producers wait while so many jobs are there: a slow machine shall not
+                              end with hours of draining */
 #define LOAD_TOKEN_LEN 32
 
 enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_LOOKER, LOAD_DRAINER };
@@ -32,7 +36,7 @@ enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_LOOKER, LOAD_DRAINER };
 enum load_phase {
     LOAD_WORKS,
     LOAD_STOPS,  /* no new work; what is on its way is waited for */
-    LOAD_DRAINS, /* one connection takes out what is left */
+    LOAD_DRAINS, /* a few connections take out what is left */
     LOAD_ENDED,
 };
 
@@ -91,7 +95,7 @@ struct load {
     int epoll_fd;
     struct load_conn *conns;
     unsigned n_conns;
-    struct load_conn drainer;
+    struct load_conn drainers[LOAD_DRAINERS];
     struct history *names; /* numbers of tubes, no records */
     uint32_t tubes[LOAD_TUBES];
     FILE *file;
@@ -100,7 +104,7 @@ struct load {
     uint32_t numbers;
     uint64_t recent[LOAD_RECENT];
     uint64_t n_recent;
-    bool is_empty; /* the drain has seen that no job is left */
+    bool is_empty; /* a drainer has seen that no job is left */
 };
 
 uint64_t load_clock_ns(void);

@@ -139,7 +139,9 @@ static void load_init(struct load *l)
             load_conn_init(&l->conns[l->n_conns], l, roles[i].role, l->n_conns);
         }
     }
-    load_conn_init(&l->drainer, l, LOAD_DRAINER, 0);
+    for (unsigned i = 0; i < LOAD_DRAINERS; i++) {
+        load_conn_init(&l->drainers[i], l, LOAD_DRAINER, i);
+    }
 }
 
 static void load_fini(struct load *l)
@@ -147,7 +149,9 @@ static void load_fini(struct load *l)
     for (unsigned i = 0; i < l->n_conns; i++) {
         load_conn_fini(&l->conns[i]);
     }
-    load_conn_fini(&l->drainer);
+    for (unsigned i = 0; i < LOAD_DRAINERS; i++) {
+        load_conn_fini(&l->drainers[i]);
+    }
     cb_free(l->conns);
     cb_buf_fini(&l->line);
     history_destroy(l->names);
@@ -200,6 +204,19 @@ static bool is_stopped(struct load *l)
     return all;
 }
 
+static bool is_drained(struct load *l)
+{
+    bool is_late = l->now_ns - l->phase_since_ns > l->options.patience_ns;
+    bool all = true;
+    for (unsigned i = 0; i < LOAD_DRAINERS; i++) {
+        if (is_late) {
+            load_conn_leave(&l->drainers[i]);
+        }
+        all = all && (is_late || l->drainers[i].is_over);
+    }
+    return all;
+}
+
 static void next_phase(struct load *l)
 {
     switch (l->phase) {
@@ -214,8 +231,7 @@ static void next_phase(struct load *l)
         }
         break;
     case LOAD_DRAINS:
-        if (l->drainer.is_over || l->now_ns - l->phase_since_ns > l->options.patience_ns) {
-            load_conn_leave(&l->drainer);
+        if (is_drained(l)) {
             enter(l, LOAD_ENDED);
         }
         break;
@@ -238,8 +254,8 @@ static void run(struct load *l)
         for (unsigned i = 0; i < l->n_conns; i++) {
             load_conn_turn(&l->conns[i]);
         }
-        if (l->phase == LOAD_DRAINS) {
-            load_conn_turn(&l->drainer);
+        for (unsigned i = 0; l->phase == LOAD_DRAINS && i < LOAD_DRAINERS; i++) {
+            load_conn_turn(&l->drainers[i]);
         }
         if (l->now_ns - told_ns >= STATUS_NS) {
             told_ns = l->now_ns;

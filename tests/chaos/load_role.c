@@ -41,7 +41,8 @@ static void producer_turn(struct load_conn *c)
     /* From when it was due, so that the rate is kept; not from long ago: a pause is no debt. */
     uint64_t due = c->wake_ns + 200 * LOAD_MS < c->load->now_ns ? c->load->now_ns : c->wake_ns;
     c->wake_ns = due + below(c, 2 * mean_ns);
-    if (c->count < PRODUCER_DEPTH) {
+    bool is_backed_up = c->load->counts.acked > c->load->counts.deleted + LOAD_BACKLOG;
+    if (c->count < PRODUCER_DEPTH && !is_backed_up) {
         load_send_put(c);
     }
 }

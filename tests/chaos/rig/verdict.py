@@ -16,9 +16,9 @@ CLOCK_ERROR_MS = 2000
 CLOSE_NOTICE_MS = 2000
 
 
-def check_history(options, history, extra=()):
+def check_history(options, history, is_drained, extra=()):
     """({property: (judged, violations)}, what the checker says)"""
-    words = [options.bin.parent / "tests" / "history_check", "--drained", f"--clock-error={CLOCK_ERROR_MS}",
+    words = [options.bin.parent / "tests" / "history_check", *(["--drained"] if is_drained else []), f"--clock-error={CLOCK_ERROR_MS}",
              f"--close-notice={CLOSE_NOTICE_MS}", *extra, history]
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=CHECK_S, check=False)
     found = {name: (int(judged), int(wrong)) for name, _, judged, wrong in PROPERTY.findall(done.stdout)}
@@ -51,7 +51,8 @@ def summary_of(values):
 def judge(options, rig, faults, load_status, notes, extra=()):
     """The result of a run as a dictionary; `problems` says what must not be."""
     faults = sorted((f for f in faults if f.undone_ns is not None), key=lambda f: f.at_ns)
-    properties, said = check_history(options, rig.dir / "history", extra)
+    properties, said = check_history(options, rig.dir / "history", load_status["phase"] == "ended" and
+                                     load_status["exit"] == 0, extra)
     (rig.dir / "check.txt").write_text(said)
     measured = measure(options, rig.dir / "history", faults)
     each = stalls(measured, faults)
