@@ -3,9 +3,9 @@
  *   lossfs BACKING MOUNTPOINT
  *
  * Everything passes through to the folder BACKING, but the bytes that are written stay in this
- * process until fsync or fdatasync of that file, or a write to it with O_DSYNC or RWF_DSYNC. SIGKILL
- * of this process is the power failure: they are gone. SIGUSR1 is one in the middle of the disk's work:
- * each 512-byte sector of them reaches BACKING with probability 1/2, then the process ends.
+ * process until fsync or fdatasync of that file, or a write to it with O_DSYNC or RWF_DSYNC.
+ * SIGKILL of this process is the power failure: they are gone. SIGUSR1 is one in the middle of the
+ * disk's work: each 512-byte sector of them reaches BACKING with probability 1/2, then it ends.
  *
  * Not lost: names, lengths and what fallocate and truncate do, which reach BACKING at once. What is
  * in BACKING counts as on disk: that the kernel has not written it there yet is of no matter, since

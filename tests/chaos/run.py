@@ -72,6 +72,19 @@ def run_one(name, options):
     return not result["problems"], result
 
 
+def cannot_run(options):
+    """None, or what this machine lacks. The conditions of tests/skips.txt are the same."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    kinds = {kind for name in options.experiments for fault in options.faults or EXPERIMENTS[name].faults
+             for kind in FAULTS[fault].DISKS}
+    missing = [path for path in ("/dev/fuse", "/dev/loop-control") if kinds and not os.path.exists(path)]
+    if missing:
+        return f"its disks need {', '.join(missing)}"
+    why_not = net.can_make()
+    return why_not and f"network namespaces cannot be made here: {why_not}"
+
+
 def main():
     options = parse()
     if options.list:
@@ -81,9 +94,9 @@ def main():
     if options.ledger_sum:
         ledger.tell_sum()
         return 0
-    why_not = "not root" if os.geteuid() != 0 else net.can_make()
+    why_not = cannot_run(options)
     if why_not:
-        print(f"skipped: network namespaces cannot be made here: {why_not}")
+        print(f"skipped: {why_not}")
         return SKIPPED
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))

@@ -100,8 +100,9 @@ def truncate_and_rename_hold(m):
 
 
 def main():
-    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
-        print("skipped: FUSE needs root and /dev/fuse")
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "true"], check=False).returncode != 0 \
+            or not all(os.path.exists(path) for path in ("/dev/fuse", "/dev/loop-control")):
+        print("skipped: not a machine for the rig's disks")
         return SKIPPED
     with tempfile.TemporaryDirectory() as folder:
         mount = Mount(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))
