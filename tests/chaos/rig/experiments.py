@@ -11,6 +11,7 @@ from rig.faults import FAULTS
 from rig.faults.clock import environment
 from rig.ledger import state
 from rig.load import Load
+from rig.viewer import Viewer
 
 PUTS_BETWEEN = 400  # acknowledged, before the next fault of a kind
 NOTHING = {"lost": 0, "duplicated": 0, "errors": 0, "misfits": 0}
@@ -34,6 +35,7 @@ class Experiment:
     high: float = None
     goals: dict = dataclasses.field(default_factory=dict)
     is_quiet: bool = False       # nothing goes wrong, so nothing may be seen
+    has_view: bool = False       # clients whose state must stay as it is: view.py
 
 
 EXPERIMENTS = {
@@ -48,6 +50,8 @@ EXPERIMENTS = {
     "proxy-kills": Experiment("SIGKILL of a proxy", ["proxy-kill"], 50, low=0.05, high=2, goals=NOTHING),
     "power-failures": Experiment("all nodes lose power", ["power"], 50, low=0.05, high=1, goals=NOTHING),
     "proxy-cut-off": Experiment("a proxy cut off from all nodes", ["proxy-cut"], 1, low=60, high=60, goals=NOTHING),
+    "same-view": Experiment("what clients use, watch, wait for and hold, after changes of leader", ["kill"], 20,
+                            leader=True, low=0.3, high=2, has_view=True, goals=UNSEEN),
     "quiet": Experiment("no faults: no election, nothing to be seen", [], seconds=600, is_quiet=True,
                         goals={**UNSEEN, "elections": 0}),
     "mixed": Experiment("all that may come together", MIXED, seconds=300, goals=NOTHING),
@@ -98,6 +102,11 @@ def repeat(e, options, rig, load):
     return faults
 
 
+def load_words(e):
+    """Whose jobs are not all in the history must not be counted: `stats` counts those of view.py too."""
+    return ["--plain", "--lookers", "0"] if e.has_view else ["--plain"] if e.is_quiet else []
+
+
 def hold(fault, rig, load):
     end = time.monotonic() + fault.seconds
 
@@ -139,11 +148,14 @@ def run(name, options):
                 node.environment = environment(rig, node.name)
         say(f"--- {name}: {e.text}; seed {options.seed}; {rig.dir}")
         rig.start()
-        load = Load(rig, options.seed, options.rate, ["--plain"] if e.is_quiet else [])
+        load = Load(rig, options.seed, options.rate, load_words(e))
         load.start()
         load.wait_acked(PUTS_BETWEEN)
         term = rig.terms()
+        view = Viewer(rig) if e.has_view else None
         faults = act(e, options, rig, load)
+        if view:
+            view.end()
         result = finish(name, e, options, rig, load, faults, term)
         options.keep = options.keep or bool(result["problems"])
     return result
