@@ -31,7 +31,9 @@
                               end with hours of draining */
 #define LOAD_TOKEN_LEN 32
 
-enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_LOOKER, LOAD_DRAINER };
+/* A keeper is a worker that says nothing for a long time while it holds a job: whoever believes it
+ * dead and gives the job away is found out. */
+enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_KEEPER, LOAD_LOOKER, LOAD_DRAINER };
 
 enum load_phase {
     LOAD_WORKS,
@@ -43,7 +45,7 @@ enum load_phase {
 struct load_options {
     struct sockaddr_in addresses[LOAD_ADDRESSES_MAX];
     unsigned n_addresses;
-    unsigned producers, workers, lookers;
+    unsigned producers, workers, keepers, lookers;
     double rate; /* puts a second of all producers together */
     uint64_t seed;
     const char *history;

@@ -78,11 +78,18 @@ static void finish(struct load_conn *c)
     reserve(c);
 }
 
+/* Longer than a session's lease, and shorter than the ttr. */
+#define KEEP_MIN_NS (40 * LOAD_S)
+#define KEEP_SPREAD_NS (50 * LOAD_S)
+
 /* Some jobs are worked on for a while, and those with a short ttr at times too long. */
 static uint64_t work_ns(struct load_conn *c)
 {
     if (c->load->options.is_plain) {
         return 0;
+    }
+    if (c->role == LOAD_KEEPER && !c->is_short) {
+        return KEEP_MIN_NS + below(c, KEEP_SPREAD_NS);
     }
     if (c->is_short && chance(c, 1, 3)) {
         return LOAD_S + below(c, 3 * LOAD_S);
@@ -206,7 +213,7 @@ void load_role_turn(struct load_conn *c)
         stop_turn(c);
     } else if (c->role == LOAD_PRODUCER) {
         producer_turn(c);
-    } else if (c->role == LOAD_WORKER) {
+    } else if (c->role == LOAD_WORKER || c->role == LOAD_KEEPER) {
         worker_turn(c);
     } else {
         looker_turn(c);
@@ -217,7 +224,7 @@ void load_role_answered(struct load_conn *c, const struct hist_record *r)
 {
     if (c->role == LOAD_DRAINER) {
         load_drain_answered(c, r);
-    } else if (c->role == LOAD_WORKER) {
+    } else if (c->role == LOAD_WORKER || c->role == LOAD_KEEPER) {
         worker_answered(c, r);
     }
 }

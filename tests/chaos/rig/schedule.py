@@ -23,7 +23,7 @@ def draw(seed, seconds, names):
             return planned
         fault.seconds = min(fault.seconds, seconds - at)
         planned.append((round(at, 3), fault))
-        last_end = max(last_end, at + fault.seconds)
+        last_end = max(last_end, at + (0 if fault.SPANS else fault.seconds))
 
 
 def show(planned, tell):

@@ -20,6 +20,7 @@ class Base:
     CLOCKS = False    # the nodes' wall clocks must be ours
     LOW, HIGH = 0.5, 10.0  # seconds, unless told
     HITS_ALL = False
+    SPANS = False     # it does no harm alone: others come while it lasts
 
     def __init__(self, rng, seconds=None, leader=None):
         self.wants_leader = rng.random() < LEADER_BIAS if leader is None else leader

@@ -26,8 +26,10 @@ def environment(rig, name):
 
 class Fault(Base):
     NAME = "clock"
+    WEIGHT = 4
     CLOCKS = True
-    LOW, HIGH = 2.0, 10.0
+    SPANS = True
+    LOW, HIGH = 5.0, 30.0
 
     def draw(self, rng):
         self.step = rng.choice((-3600, -60, -2, 2, 60, 3600))
