@@ -1,10 +1,11 @@
 # A thin front: each target is one command that also stands in CONTRIBUTING.md.
-.PHONY: all check test lint fmt run sim sim-shrink sim-mutants sim-corpus sim-ledger clean help
+.PHONY: all check test lint fmt run sim sim-shrink sim-mutants sim-corpus sim-ledger chaos chaos-mutants chaos-ledger
+.PHONY: clean help
 all: ## the debug build
 	cmake --preset debug
 	cmake --build --preset debug
 check: all ## lint, unit and model tests on the debug build
-	ctest --test-dir build/debug --output-on-failure -LE '^(long|short|e2e|differential|bench)$$'
+	ctest --test-dir build/debug --output-on-failure -LE '^(long|short|e2e|differential|bench|chaos)$$'
 test: ## everything that CI runs
 	./scripts/test
 lint: all ## the conventions that a program can check
@@ -23,6 +24,12 @@ sim-corpus: ## every seed of the simulator that ever failed
 	./scripts/sim corpus $(ARGS)
 sim-ledger: ## what the long runs of the simulator add up to
 	./scripts/sim ledger
+chaos: ## faults on real daemons for SECONDS=300, all from SEED=n (EXPERIMENT=mixed; ARGS='--faults kill,partition')
+	./scripts/chaos run $(or $(EXPERIMENT),mixed) --seconds $(or $(SECONDS),300) $(addprefix --seed ,$(SEED)) $(ARGS)
+chaos-mutants: ## does the chaos rig find planted faults?
+	./scripts/chaos mutants $(ARGS)
+chaos-ledger: ## what the long runs of the chaos rig add up to
+	./scripts/chaos ledger
 clean: ## removes what was built
 	rm -rf build
 help: ## this list

@@ -48,4 +48,5 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_package(Threads REQUIRED)
 if(CB_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka) # unit tests
+  pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3)   # lossfs of the chaos rig
 endif()

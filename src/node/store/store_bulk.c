@@ -75,7 +75,8 @@ enum store_result store_bulk_append(struct store_bulk *b,
         rc = begin(b);
     }
     if (rc != 0) {
-        return store_env_result(b->e, rc, "write the incoming state", err);
+        return store_env_result(b->e, store_env_write_error(b->e, rc), "write the incoming state",
+                                err);
     }
     uint64_t checksum = store_record_checksum(key, value);
     rc = store_env_put(b->cursor, key, value, checksum, MDB_APPEND);
@@ -85,7 +86,7 @@ enum store_result store_bulk_append(struct store_bulk *b,
     b->count++;
     b->sum += checksum;
     b->txn_bytes += key.len + value.len;
-    return store_env_result(b->e, rc, "write the incoming state", err);
+    return store_env_result(b->e, store_env_write_error(b->e, rc), "write the incoming state", err);
 }
 
 enum store_result
@@ -97,5 +98,5 @@ store_bulk_finish(struct store_bulk *b, const struct store_meta *meta, struct st
     int rc = b->txn == NULL ? begin(b) : 0;
     rc = rc == 0 ? store_env_put_meta(b->e, b->txn, meta) : rc;
     rc = rc == 0 ? commit(b) : rc;
-    return store_env_result(b->e, rc, "write the incoming state", err);
+    return store_env_result(b->e, store_env_write_error(b->e, rc), "write the incoming state", err);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/base/cb_bytes.h"
@@ -124,6 +125,14 @@ int store_env_put_meta(struct store_env *e, MDB_txn *txn, const struct store_met
     int rc = mdb_put(txn, e->node, &k, &v, 0);
     cb_buf_fini(&bytes);
     return rc;
+}
+
+int store_env_write_error(const struct store_env *e, int rc)
+{
+    struct statvfs s;
+    bool is_full = rc == EIO && statvfs(e->path, &s) == 0 &&
+                   (uint64_t)s.f_bavail * s.f_frsize < CB_STORE_DISK_FULL_BELOW;
+    return is_full ? ENOSPC : rc;
 }
 
 /* LMDB calls this when its own structures contradict each other. */

@@ -58,5 +58,8 @@ enum store_result store_env_get_meta(struct store_env *e,
                                      struct store_meta *out,
                                      struct store_error *err);
 int store_env_put_meta(struct store_env *e, MDB_txn *txn, const struct store_meta *meta);
+/* What a failed write really was. The last write that a full disk takes is a short one, which LMDB
+ * reports as EIO: then it is ENOSPC. The transaction is written anew as a whole. */
+int store_env_write_error(const struct store_env *e, int rc);
 
 #endif

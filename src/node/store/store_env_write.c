@@ -92,7 +92,7 @@ enum store_result store_env_apply(struct store_env *e,
     } else {
         rc = mdb_txn_commit(txn);
     }
-    return store_env_result(e, rc, "commit", err);
+    return store_env_result(e, store_env_write_error(e, rc), "commit", err);
 }
 
 void store_env_touch(struct store_env *e)

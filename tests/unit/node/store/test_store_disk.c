@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -24,9 +26,14 @@
 static atomic_int write_error; /* of all pages but the root pages */
 static atomic_int root_error;
 static atomic_int fdatasync_error;
+static atomic_bool is_cut_short; /* writes of all pages but the root pages */
+static atomic_bool has_no_room;
 
 ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
 {
+    if (atomic_load(&is_cut_short) && at >= ROOT_PAGES) {
+        return syscall(SYS_pwrite64, fd, buf, len / 2, at);
+    }
     int code = atomic_load(at < ROOT_PAGES ? &root_error : &write_error);
     if (code != 0) {
         errno = code;
@@ -38,6 +45,9 @@ ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
 /* LMDB writes neighbouring pages with this one. */
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
+    if (atomic_load(&is_cut_short)) {
+        return syscall(SYS_write, fd, iov[0].iov_base, iov[0].iov_len / 2);
+    }
     int code = atomic_load(&write_error);
     if (code != 0) {
         errno = code;
@@ -54,6 +64,13 @@ int fdatasync(int fd)
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+int statvfs(const char *path, struct statvfs *s)
+{
+    (void)path;
+    *s = (struct statvfs){.f_frsize = 4096, .f_bavail = atomic_load(&has_no_room) ? 0 : 1 << 20};
+    return 0;
 }
 
 static void wait_until_full(struct rig *r)
@@ -87,6 +104,27 @@ static void test_full_disk_is_waited_out(void **state)
     assert_int_equal(store_pending_bytes(r.store), 0);
     rig_reopen(&r);
     rig_assert_contents(&r, "a=1;b=2;c=3;");
+    rig_fini(&r);
+}
+
+/* As a disk does that is full in the middle of a write: LMDB says EIO. */
+static void test_a_write_that_is_cut_short_by_a_full_disk_is_waited_out(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, false);
+    rig_open(&r);
+    rig_put(&r, 1, "a", "1");
+    rig_wait(&r, 1);
+    atomic_store(&has_no_room, true);
+    atomic_store(&is_cut_short, true);
+    rig_put(&r, 2, "b", "2");
+    wait_until_full(&r);
+    atomic_store(&is_cut_short, false);
+    rig_wait(&r, 2);
+    atomic_store(&has_no_room, false);
+    rig_reopen(&r);
+    rig_assert_contents(&r, "a=1;b=2;");
     rig_fini(&r);
 }
 
@@ -178,7 +216,8 @@ static void test_full_disk_refuses_local_values_and_swaps(void **state)
 }
 
 /* Commits with the errors set; the process must end with status 1 and say which file. */
-static void assert_commit_ends_process(int write_code, int root_code, int fdatasync_code)
+static void
+assert_commit_ends_process(int write_code, int root_code, int fdatasync_code, bool is_short)
 {
     struct rig r;
     int out[2];
@@ -193,6 +232,7 @@ static void assert_commit_ends_process(int write_code, int root_code, int fdatas
         atomic_store(&write_error, write_code);
         atomic_store(&root_error, root_code);
         atomic_store(&fdatasync_error, fdatasync_code);
+        atomic_store(&is_cut_short, is_short);
         rig_put(&r, 1, "a", "1");
         rig_wait(&r, 1);
         _exit(0);
@@ -214,19 +254,21 @@ static void assert_commit_ends_process(int write_code, int root_code, int fdatas
 static void test_failing_disk_ends_the_process(void **state)
 {
     (void)state;
-    assert_commit_ends_process(EIO, 0, 0);
-    assert_commit_ends_process(0, EIO, 0);
-    assert_commit_ends_process(0, 0, EIO);
-    assert_commit_ends_process(EROFS, 0, 0);
+    assert_commit_ends_process(EIO, 0, 0, false);
+    assert_commit_ends_process(0, EIO, 0, false);
+    assert_commit_ends_process(0, 0, EIO, false);
+    assert_commit_ends_process(EROFS, 0, 0, false);
+    assert_commit_ends_process(0, 0, 0, true); /* a short write though there is room */
     /* Room was there when the root page was first written: only a file system that copies on write
      * gets here. LMDB can not go on then; a restart can. */
-    assert_commit_ends_process(0, ENOSPC, 0);
+    assert_commit_ends_process(0, ENOSPC, 0, false);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_disk_is_waited_out),
+        cmocka_unit_test(test_a_write_that_is_cut_short_by_a_full_disk_is_waited_out),
         cmocka_unit_test(test_close_does_not_wait_for_room),
         cmocka_unit_test(test_full_map_recovers_by_deletes),
         cmocka_unit_test(test_full_disk_refuses_local_values_and_swaps),

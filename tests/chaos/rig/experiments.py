@@ -1,0 +1,175 @@
+"""What is run: named experiments, each a row of what issue 4 asks, and the mixed run by a seed."""
+
+import dataclasses
+import random
+import time
+
+from lib.testing import say, until
+from rig import schedule, verdict
+from rig.cluster import Rig
+from rig.faults import FAULTS
+from rig.faults.clock import environment
+from rig.ledger import state
+from rig.load import Load
+from rig.viewer import Viewer
+
+PUTS_BETWEEN = 400  # acknowledged, before the next fault of a kind
+NOTHING = {"lost": 0, "duplicated": 0, "errors": 0, "misfits": 0}
+UNSEEN = {**NOTHING, "closed": 0}
+# All that may be mixed. The clock is a mix of its own, see faults/clock.py.
+MIXED = ["kill", "kill-all", "pause", "restart", "partition", "loss", "slow", "power", "proxy-kill", "proxy-restart",
+         "proxy-cut"]
+DISKS = ["kill", "pause", "partition", "restart", "disk-full", "io-error"]
+CLOCKS = ["clock", "pause", "partition", "loss", "slow"]
+
+
+@dataclasses.dataclass
+class Experiment:
+    """`faults`: one name, repeated `count` times, each when the one before is over; or several, mixed for `seconds`."""
+    text: str
+    faults: list
+    count: int = 0
+    seconds: float = 0
+    leader: bool = None          # True: every one of them hits the leader
+    low: float = None            # of each fault, in seconds
+    high: float = None
+    goals: dict = dataclasses.field(default_factory=dict)
+    is_quiet: bool = False       # nothing goes wrong, so nothing may be seen
+    has_view: bool = False       # clients whose state must stay as it is: view.py
+
+
+EXPERIMENTS = {
+    "leader-kills": Experiment("SIGKILL of the leader", ["kill"], 200, leader=True, low=0.3, high=3,
+                               goals={**UNSEEN, "kill.next.median": 1.0, "kill.longest.max": 2.5}),
+    "planned-restarts": Experiment("SIGTERM of the leader", ["restart"], 50, leader=True, low=0.05, high=0.5,
+                                   goals={**UNSEEN, "restart.longest.max": 0.3}),
+    "leader-pauses": Experiment("SIGSTOP of the leader", ["pause"], 100, leader=True, low=0.5, high=10,
+                                goals={**UNSEEN, "pause.longest.max": 2.5}),
+    "leader-partitions": Experiment("the leader cut off, also one way", ["partition"], 100, leader=True, low=0.5, high=10,
+                                    goals={**UNSEEN, "partition.longest.max": 2.5}),
+    "proxy-kills": Experiment("SIGKILL of a proxy", ["proxy-kill"], 50, low=0.05, high=2, goals=NOTHING),
+    "power-failures": Experiment("all nodes lose power", ["power"], 50, low=0.05, high=1, goals=NOTHING),
+    "proxy-cut-off": Experiment("a proxy cut off from all nodes", ["proxy-cut"], 1, low=60, high=60, goals=NOTHING),
+    "same-view": Experiment("what clients use, watch, wait for and hold, after changes of leader", ["kill"], 20,
+                            leader=True, low=0.3, high=2, has_view=True, goals=UNSEEN),
+    "quiet": Experiment("no faults: no election, nothing to be seen", [], seconds=600, is_quiet=True,
+                        goals={**UNSEEN, "elections": 0}),
+    "mixed": Experiment("all that may come together", MIXED, seconds=300, goals=NOTHING),
+    "disks": Experiment("disks that are full or fail", DISKS, seconds=300, goals=NOTHING),
+    "clocks": Experiment("wall clocks that step", CLOCKS, seconds=300, goals=NOTHING),
+}
+
+
+def chosen(experiment, options):
+    """The experiment with what the command line says instead."""
+    changes = {name: getattr(options, name) for name in ("count", "seconds") if getattr(options, name) is not None}
+    if options.faults:
+        changes["faults"] = options.faults
+    if len(changes.get("faults", experiment.faults)) != 1:
+        changes["count"] = 0
+    elif experiment.count:
+        changes["seconds"] = 0
+    return dataclasses.replace(experiment, **changes)
+
+
+def make_rig(options, name, faults):
+    classes = [FAULTS[f] for f in faults]
+    clocks = any(c.CLOCKS for c in classes)
+    rig = Rig(options, name, disks={d for c in classes for d in c.DISKS}, clocks=clocks)
+    return rig, clocks
+
+
+def repeat(e, options, rig, load):
+    """The same fault `count` times; between them all becomes one again."""
+    rng = random.Random(f"repeat {options.seed}")
+    faults = []
+    for i in range(e.count):
+        load.wait_acked(PUTS_BETWEEN)
+        seconds = round(rng.uniform(e.low, e.high), 3)
+        fault = FAULTS[e.faults[0]](rng, seconds=seconds, leader=e.leader)
+        faults.append(fault)
+        if e.leader:
+            rig.leader()
+        fault.start(rig)
+        try:
+            hold(fault, rig, load)
+        finally:
+            fault.undo(rig)
+        load.wait_put_after(fault.at_ns)
+        took = (time.monotonic_ns() - fault.at_ns) / 1e9
+        rig.wait_whole()
+        say(f"{i + 1}/{e.count} {fault}; puts went on within {took:.2f} s")
+    return faults
+
+
+def load_words(e):
+    """Whose jobs are not all in the history must not be counted: `stats` counts those of view.py too."""
+    return ["--plain", "--lookers", "0"] if e.has_view else ["--plain"] if e.is_quiet else []
+
+
+def hold(fault, rig, load):
+    end = time.monotonic() + fault.seconds
+
+    def is_over():
+        rig.watch()
+        load.check_alive()
+        return time.monotonic() >= end
+    until("the end of the fault", fault.seconds + 30, is_over)
+
+
+def mixed(e, options, rig, load):
+    planned = schedule.draw(options.seed, e.seconds, e.faults)
+    say(f"the schedule of seed {options.seed}:")
+    schedule.show(planned, say)
+    schedule.run(planned, rig, load, say)
+    return [fault for _, fault in planned]
+
+
+def quiet(e, _, rig, load):
+    end, told = time.monotonic() + e.seconds, time.monotonic()
+    while time.monotonic() < end:
+        rig.watch()
+        load.check_alive()
+        if time.monotonic() - told > 30:
+            told = time.monotonic()
+            say(f"{end - told:.0f} s to go, {load.acked()} acknowledged, term {rig.terms()}")
+        time.sleep(0.1)
+    return []
+
+
+def run(name, options):
+    """The result of the experiment, told and kept in options.work."""
+    e = chosen(EXPERIMENTS[name], options)
+    rig, clocks = make_rig(options, name, e.faults)
+    act = quiet if e.is_quiet else repeat if e.count else mixed
+    with rig:
+        if clocks:
+            for node in rig.nodes.values():
+                node.environment = environment(rig, node.name)
+        say(f"--- {name}: {e.text}; seed {options.seed}; {rig.dir}")
+        rig.start()
+        load = Load(rig, options.seed, options.rate, load_words(e))
+        load.start()
+        load.wait_acked(PUTS_BETWEEN)
+        term = rig.terms()
+        view = Viewer(rig) if e.has_view else None
+        faults = act(e, options, rig, load)
+        if view:
+            view.end()
+        result = finish(name, e, options, rig, load, faults, term)
+        options.keep = options.keep or bool(result["problems"])
+    return result
+
+
+def finish(name, e, options, rig, load, faults, term):
+    rig.wait_whole()
+    load.wait_acked(PUTS_BETWEEN)
+    elections = rig.terms() - term
+    status = load.stop(say)
+    rig.check_alive()
+    notes = {"experiment": name, "seed": options.seed, **state(), "rate": options.rate, "elections": elections,
+             "ends": [end for d in rig.daemons() for end in d.ends], "bad_ends": rig.stop()}
+    extra = ["--closes-allowed=0", "--stall-max=2000"] if e.is_quiet else []
+    result = verdict.judge(options, rig, faults, status, notes, extra)
+    verdict.tell(result, e.goals, say)
+    return result
