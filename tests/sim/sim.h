@@ -167,7 +167,7 @@ struct sim_node {
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
     bool installs;             /* a state is on its way in */
     bool disk_is_full;
-    bool stays_down; /* after the faults, until the others have shown that they do without it */
+    bool stays_down;   /* after the faults, until the others have shown to do without it */
     size_t rot_hidden; /* entries at the end of its log that cannot be read */
     struct replica_view view;
     uint64_t commit_index;            /* the highest of this process */

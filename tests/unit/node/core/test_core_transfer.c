@@ -183,8 +183,8 @@ static void the_log_goes_on_after_an_install(void **state)
     assert_int_equal(core_stored_applied(f->core).index, t->leader.index);
 }
 
-/* Seed 637 of the simulator: the sender's wall clock was taken for this node's, and reservations ran
- * out by the difference. */
+/* Seed 637 of the simulator: the sender's wall clock was taken for this node's, and reservations
+ * ran out by the difference. */
 static void the_clock_of_the_sender_stays_there(void **state)
 {
     struct two *t = *state;

@@ -197,8 +197,8 @@ static void g2_no_second_install(void **state)
     assert_int_equal(member_commit_index(follower), commit);
 }
 
-/* Entries of its own go with the install: a crash after the marker and before the pair would leave a
- * log that is shorter than the pair says. */
+/* Entries of its own go with the install: a crash after the marker and before the pair would leave
+ * a log that is shorter than the pair says. */
 static void an_install_waits_for_the_stored_pair(void **state)
 {
     (void)state;
