@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """lossfs forgets what was not synced, and nothing else.
 
-usage: test_lossfs.py LOSSFS
+It has no unnamed files: a node says so and does not start, but with the library that makes them of named ones.
+
+usage: test_lossfs.py LOSSFS LIBRARY NODE
 """
 
 import mmap
@@ -99,6 +101,27 @@ def truncate_and_rename_hold(m):
     assert m.read("e")[:100] == b"y" * 10 + b"x" * 90 and not (m.place / "d").exists()
 
 
+MAKE_UNNAMED = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_TMPFILE | os.O_WRONLY, 0o600)
+os.write(fd, b"hidden")
+os.link(f"/proc/self/fd/{fd}", sys.argv[1] + "/f", src_dir_fd=0, follow_symlinks=True)  # by linkat, as libraft does
+"""
+
+
+def unnamed_files_come_with_the_library(m):
+    make = [sys.executable, "-c", MAKE_UNNAMED, str(m.place)]
+    assert subprocess.run(make, stderr=subprocess.DEVNULL, check=False).returncode != 0, "lossfs has them itself"
+    subprocess.run(make, env={**os.environ, "LD_PRELOAD": sys.argv[2]}, check=True)
+    assert m.read("f") == b"hidden" and not list(m.place.glob("tmp-*"))
+
+
+def a_node_does_not_start_without(m):
+    words = [sys.argv[3], "--name", "n1", "--data-dir", str(m.place / "node"), "--cluster", "n1=127.0.0.1:1", "--insecure"]
+    r = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert r.returncode == 1 and "has no unnamed files" in r.stderr, r.stderr
+
+
 def main():
     if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "true"], check=False).returncode != 0 \
             or not all(os.path.exists(path) for path in ("/dev/fuse", "/dev/loop-control")):
@@ -108,7 +131,8 @@ def main():
         mount = Mount(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))
         try:
             for test in (synced_stays_unsynced_goes, a_synced_write_is_on_disk,
-                         a_torn_write_keeps_whole_sectors, truncate_and_rename_hold):
+                         a_torn_write_keeps_whole_sectors, truncate_and_rename_hold,
+                         unnamed_files_come_with_the_library, a_node_does_not_start_without):
                 test(mount)
                 print(f"ok {test.__name__}", flush=True)
         finally:

@@ -287,6 +287,8 @@ void replica_lowered(struct replica *r)
 #define AWAKE_STEP_MAX_MS 500
 /* From here on it is asked whether the disk is full. */
 #define LATE_MS 500
+/* So many times as long as a write a snapshot may take while writes go on. */
+#define PUT_TIMEOUTS 6
 
 /* Time as this process has lived through it: a process that was frozen, or a host that was asleep,
  * learns of the writes that ended meanwhile only after the tick that wakes it. */
@@ -302,23 +304,37 @@ static void advance_awake(struct replica *r)
  * to be gone by then. A failed snapshot it retries for ever. On a full disk it waits, rightly, and
  * once there is room the write has its whole time again: raft_uv tries only now and then. So have
  * those behind it once it is done. */
-static void check_late(struct replica *r, const char *what, uint64_t since_ms)
+static void check_late(struct replica *r, const char *what, uint64_t since_ms, uint64_t allowed_ms)
 {
-    since_ms = since_ms > r->disk_moved_ms ? since_ms : r->disk_moved_ms;
     uint64_t late_ms = r->awake_ms - since_ms;
-    if (late_ms < LATE_MS && late_ms < r->config.disk_timeout_ms) {
+    if (late_ms < LATE_MS && late_ms < allowed_ms) {
         return;
     }
     if (r->env.free_bytes != NULL && r->env.free_bytes(r->env.data) < CB_RAFT_DISK_FULL_BELOW) {
         r->counters.disk_full_waits++;
         cb_log(CB_LOG_ERROR, "raft.disk-full", "err=\"%s waits for room on the disk\"", what);
-        r->disk_moved_ms = r->awake_ms;
-    } else if (late_ms >= r->config.disk_timeout_ms) {
+        r->disk_moved_ms = r->disk_full_ms = r->awake_ms;
+    } else if (late_ms >= allowed_ms) {
         replica_die(r,
                     "the raft log's disk has not finished %s for %" PRIu64
                     " ms, and it is not full; check the disk, then restart this node",
                     what, late_ms);
     }
+}
+
+static uint64_t later_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* It may wait behind appends. But that those end well does not prove that it ever will: libraft
+ * tries a failed one again for ever, and all the while the log in memory grows. */
+static void check_put(struct replica *r)
+{
+    uint64_t since_ms = r->put.submitted_ms;
+    uint64_t allowed_ms = r->config.disk_timeout_ms;
+    check_late(r, "a snapshot", later_of(since_ms, r->disk_moved_ms), allowed_ms);
+    check_late(r, "a snapshot", later_of(since_ms, r->disk_full_ms), PUT_TIMEOUTS * allowed_ms);
 }
 
 void replica_disk_check(struct replica *r)
@@ -327,10 +343,11 @@ void replica_disk_check(struct replica *r)
     report_finished(r); /* it may lead by now */
     struct cb_list *l = cb_list_first(&r->disk_ops);
     if (l != NULL && op_of(l)->submitted) {
-        check_late(r, "a write", op_of(l)->submitted_ms);
+        check_late(r, "a write", later_of(op_of(l)->submitted_ms, r->disk_moved_ms),
+                   r->config.disk_timeout_ms);
     }
     if (r->put.active && r->put.submitted) {
-        check_late(r, "a snapshot", r->put.submitted_ms);
+        check_put(r);
     }
 }
 

@@ -98,6 +98,7 @@ struct replica {
     struct replica_mark appended;
     uint64_t awake_ms, last_tick_ms; /* replica_disk.c, "the watchdog" */
     uint64_t disk_moved_ms;          /* of awake_ms: a write ended, or the disk was full */
+    uint64_t disk_full_ms;           /* the same: when it was last seen full */
     raft_term voted_term;            /* the last vote, so that a second one in a term is seen */
     raft_id voted_for;
 

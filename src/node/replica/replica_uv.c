@@ -106,6 +106,20 @@ static void sync_dir(const char *path)
     close(fd);
 }
 
+/* libraft makes its snapshots of unnamed files, and where there are none it tries for ever. */
+static void check_unnamed_files(const char *path)
+{
+    int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+    } else if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
+        cb_die(
+            "the file system of %s has no unnamed files (O_TMPFILE), which the raft log needs; put "
+            "the data directory on ext4, xfs, btrfs or tmpfs",
+            path);
+    }
+}
+
 static int lock_dir(const char *dir)
 {
     char path[PATH_MAX];
@@ -140,6 +154,7 @@ static void init_io(struct replica_uv *u,
     char path[PATH_MAX];
     join(path, u->dir, "raft");
     make_dir(path);
+    check_unnamed_files(path);
     struct raft_io *io = &u->net.io;
     replica_net_stub(&u->net.transport);
     int rv = raft_uv_init(io, u->loop, path, &u->net.transport);

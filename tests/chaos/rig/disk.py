@@ -61,6 +61,10 @@ class Disk:
 
     # ---- loss ----
 
+    def libraries(self):
+        """To be preloaded by who runs on it: lossfs has no unnamed files."""
+        return [str(self.rig.options.tools / "libchaos_tmpfile.so")] if "loss" in self.kinds else []
+
     def mount_lossfs(self):
         log = (self.rig.dir / f"{self.name}.lossfs.log").open("ab")
         self.lossfs = subprocess.Popen(

@@ -8,7 +8,7 @@ from lib.testing import say, until
 from rig import schedule, verdict
 from rig.cluster import Rig
 from rig.faults import FAULTS
-from rig.faults.clock import environment
+from rig.faults.clock import environment as clock_environment
 from rig.ledger import state
 from rig.load import Load
 from rig.viewer import Viewer
@@ -137,15 +137,21 @@ def quiet(e, _, rig, load):
     return []
 
 
+def environment(rig, name, clocks):
+    """Of a node: with the libraries that its clock and its disk need."""
+    env = clock_environment(rig, name) if clocks else {}
+    libraries = rig.disks[name].libraries() + ([env["LD_PRELOAD"]] if clocks else [])
+    return {**env, "LD_PRELOAD": ":".join(libraries)} if libraries else {}
+
+
 def run(name, options):
     """The result of the experiment, told and kept in options.work."""
     e = chosen(EXPERIMENTS[name], options)
     rig, clocks = make_rig(options, name, e.faults)
     act = quiet if e.is_quiet else repeat if e.count else mixed
     with rig:
-        if clocks:
-            for node in rig.nodes.values():
-                node.environment = environment(rig, node.name)
+        for node in rig.nodes.values():
+            node.environment = environment(rig, node.name, clocks)
         say(f"--- {name}: {e.text}; seed {options.seed}; {rig.dir}")
         rig.start()
         load = Load(rig, options.seed, options.rate, load_words(e))

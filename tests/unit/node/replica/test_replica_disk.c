@@ -39,13 +39,17 @@ static int tear_down(void **state)
     return 0;
 }
 
+static bool keeps_writing;
+
 static void run_on(int err)
 {
     dup2(err, STDERR_FILENO);
-    if (leader->r != NULL) {
-        (void)!member_propose(leader, "one more write");
+    for (unsigned ms = 0; ms < 60000; ms += 500) {
+        if (leader->r != NULL && (ms == 0 || keeps_writing)) {
+            (void)!member_propose(leader, "one more write");
+        }
+        fake_world_run(c.world, 500);
     }
-    fake_world_run(c.world, 60000);
     _exit(0);
 }
 
@@ -131,6 +135,21 @@ static void a_late_snapshot_ends_the_process(void **state)
     follower->node->snapshot_ms = 1000000;
     cluster_write(&c, leader, CB_RAFT_SNAPSHOT_THRESHOLD);
     assert_dies("has not finished a snapshot");
+}
+
+/* Where a snapshot cannot be stored (libraft tries again for ever), writes go on all the same. */
+static void a_snapshot_that_never_ends_is_late_beside_writes(void **state)
+{
+    (void)state;
+    follower->node->snapshot_ms = 1000000;
+    cluster_write(&c, leader, CB_RAFT_SNAPSHOT_THRESHOLD);
+    for (uint64_t ms = 0; ms < 5 * c.config.disk_timeout_ms; ms += 500) {
+        cluster_write(&c, leader, 2);
+        fake_world_run(c.world, 500);
+    }
+    keeps_writing = true;
+    assert_dies("has not finished a snapshot");
+    keeps_writing = false;
 }
 
 static void a_full_disk_is_waited_for(void **state)
@@ -317,6 +336,7 @@ int main(void)
         TEST(a_vote_is_never_erased_in_its_term),
         TEST(a_late_write_ends_the_process),
         TEST(a_late_snapshot_ends_the_process),
+        TEST(a_snapshot_that_never_ends_is_late_beside_writes),
         TEST(a_full_disk_is_waited_for),
         TEST(after_a_full_disk_a_write_has_its_whole_time),
         TEST(a_process_that_was_frozen_is_not_late),
