@@ -1,5 +1,5 @@
-/* Unnamed files for a file system that has none, as a library to be preloaded: FUSE has no O_TMPFILE,
- * libraft makes its snapshots of such files, and coolbeans-node does not start without.
+/* Unnamed files for a file system that has none, as a library to be preloaded: FUSE has no
+ * O_TMPFILE, libraft makes its snapshots of such files, and coolbeans-node does not start without.
  *
  * A file gets a name that libraft takes for a leftover (and removes at its next start) until it is
  * linked to its own. Only what libraft does is done: open in a directory, link by /proc/self/fd. */
