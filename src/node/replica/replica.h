@@ -203,6 +203,8 @@ bool replica_is_member(const struct replica *r, uint64_t id);
     X(g12_entries_unbatched, "entries loaded into memory of their own")                            \
     X(g13_prevote_term, "refused pre-votes sent with our own term")                                \
     X(g14_from_zero, "entries from the beginning, after the log had been cut there")               \
+    X(g15_silent_leader,                                                                           \
+      "votes asked for when the leader had been silent for an election timeout")                   \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \
     X(puts_held_for_store, "snapshots held until the state was durable")                           \
     X(truncates_held, "cuts of the log held until the stored pair was lower")                      \

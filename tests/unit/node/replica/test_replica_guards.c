@@ -368,6 +368,48 @@ static void g13_a_refused_prevote_tells_our_term(void **state)
     assert_alive();
 }
 
+static struct raft_message prevote_from(const struct member *candidate)
+{
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE, .server_id = candidate->node->id};
+    m.request_vote = (struct raft_request_vote){
+        .version = 2,
+        .term = follower->view.term + 1,
+        .candidate_id = candidate->node->id,
+        .last_log_index = 1000,
+        .last_log_term = follower->view.term,
+        .pre_vote = true,
+    };
+    return m;
+}
+
+/* A vote is refused while the leader can still be there, and not until the own timeout has passed
+ * too, which is up to twice as long. */
+static void g15_a_silent_leader_is_no_leader(void **state)
+{
+    (void)state;
+    struct member *third = cluster_other(&c, follower);
+    third = third == leader ? cluster_other(&c, third) : third;
+    wanted = RAFT_REQUEST_VOTE_RESULT;
+    seen_count = 0;
+    fake_world_on_send(c.world, watch, follower);
+    fake_cut_off(follower->node, true);
+    struct raft_message m = prevote_from(third);
+    fake_world_run(c.world, c.config.election_ms - c.config.heartbeat_ms - 20);
+    fake_deliver(follower->node, &m);
+    assert_int_equal(seen_count, 1);
+    assert_false(seen.request_vote_result.vote_granted);
+    assert_int_equal(member_counters(follower).g15_silent_leader, 0);
+    while (follower->view.role == REPLICA_FOLLOWER && seen_count < 100 &&
+           !seen.request_vote_result.vote_granted) {
+        fake_world_run(c.world, 5);
+        fake_deliver(follower->node, &m);
+    }
+    assert_true(seen.request_vote_result.vote_granted);
+    assert_int_equal(member_counters(follower).g15_silent_leader, 1);
+    fake_cut_off(follower->node, false);
+    assert_alive();
+}
+
 /* Without it the first entries of the log would be appended at its end. */
 static void g14_entries_from_the_beginning_are_not_appended(void **state)
 {
@@ -420,6 +462,7 @@ int main(void)
         TEST(g12_loaded_entries_stand_alone),
         TEST(g13_a_refused_prevote_tells_our_term),
         TEST(g14_entries_from_the_beginning_are_not_appended),
+        TEST(g15_a_silent_leader_is_no_leader),
         TEST(a_damaged_state_is_not_installed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
