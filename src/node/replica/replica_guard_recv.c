@@ -164,8 +164,8 @@ static bool guard_append_result(struct replica *r, const struct raft_message *m)
 }
 
 /* g15: libraft refuses a vote while it knows a leader, however long that has said nothing, so that
- * an election waits until a second member's timeout has passed too. The rule is the minimum election
- * timeout (Raft thesis, section 4.2.3). */
+ * an election waits until a second member's timeout has passed too. The rule is the minimum
+ * election timeout (Raft thesis, section 4.2.3). */
 static void forget_silent_leader(struct replica *r)
 {
     struct raft *raft = &r->raft;
