@@ -34,12 +34,22 @@ static void on_result(void *data, uint64_t session, const struct jsm_result *r)
     fixture.results++;
 }
 
+static void on_given_away(void *data, uint64_t session, uint64_t conn, uint64_t job)
+{
+    (void)data;
+    assert_true(session > 0 && conn > 0);
+    fixture.given_away++;
+    fixture.given_away_jobs += job;
+}
+
 /* ---- log and nodes ---- */
 
 uint32_t oracle_append(uint64_t index, uint64_t term, const struct jsm_entry *e)
 {
-    struct entry_header header = {
-        .stamp_ns = e->stamp_ns, .term = term, .proposer = 1, .batch = ++fixture.batch};
+    struct entry_header header = {.stamp_ns = e->stamp_ns,
+                                  .term = fixture.proposer_term,
+                                  .proposer = 1,
+                                  .batch = ++fixture.batch};
     entry_builder_reset(&fixture.builder);
     for (uint32_t i = 0; i < e->n_items; i++) {
         entry_builder_add(&fixture.builder, &e->items[i]);
@@ -115,7 +125,8 @@ int oracle_setup(void **state)
     fixture.oracle = sim_oracle_create(&(struct sim_oracle_env){.fail = on_fail,
                                                                 .durable_on = on_durable,
                                                                 .majority = ORACLE_MAJORITY,
-                                                                .on_result = on_result});
+                                                                .on_result = on_result,
+                                                                .on_given_away = on_given_away});
     for (int i = 0; i < ORACLE_NODES; i++) {
         fixture.nodes[i].machine = jsm_create();
     }

@@ -40,6 +40,8 @@ struct oracle_fixture {
     unsigned durable;
     uint64_t batch;
     uint64_t results;
+    uint64_t given_away, given_away_jobs; /* reservations, and the sum of their jobs' ids */
+    uint64_t proposer_term;               /* in the headers of what is appended */
     jmp_buf violated;
     bool may_violate;
     char property[8], sentence[1024];

@@ -246,6 +246,34 @@ static void test_looks_at_everything_now_and_then(void **state)
     VIOLATES("P15", "job 2: pri: model 6, machine 5", oracle_apply(1, append_items(256, NULL, 0)));
 }
 
+/* ---- D2, D3 ---- */
+
+static void test_a_term_begins_with_resume(void **state)
+{
+    (void)state;
+    const struct jsm_item resume = {.kind = JSM_ITEM_RESUME};
+    fixture.proposer_term = 2;
+    oracle_apply(1, append_items(4, &resume, 1));
+    oracle_apply(1, append_request(5, 3, put(5, 0)));
+    fixture.proposer_term = 3;
+    uint32_t place = append_request(6, 4, put(5, 0));
+    VIOLATES("D2", "the first entry of node 1 in term 3", oracle_apply(1, place));
+}
+
+static void test_who_loses_a_job_is_told(void **state)
+{
+    (void)state;
+    const struct jsm_item expire = {.kind = JSM_ITEM_EXPIRE, .session = 1};
+    oracle_apply(1, append_request(4, 3, put(5, 0)));
+    oracle_apply(1, append_request(5, 4, (struct jsm_command){.op = JSM_OP_RESERVE_JOB, .id = 2}));
+    assert_int_equal(fixture.given_away, 0);
+    oracle_apply(1, append_items(6, &expire, 1));
+    assert_int_equal(fixture.given_away, 1);
+    assert_int_equal(fixture.given_away_jobs, 2);
+    oracle_apply(1, append_items(7, &expire, 1)); /* there is no such session any more */
+    assert_int_equal(fixture.given_away, 1);
+}
+
 /* ---- P15: states ---- */
 
 static void test_state_of_an_unknown_index(void **state)
@@ -381,6 +409,8 @@ int main(void)
         SMALL(test_due_at_another_time),
         SMALL(test_other_priority),
         SMALL(test_looks_at_everything_now_and_then),
+        SMALL(test_a_term_begins_with_resume),
+        SMALL(test_who_loses_a_job_is_told),
         SMALL(test_state_of_an_unknown_index),
         SMALL(test_state_of_another_log),
         SMALL(test_state_with_another_body),
