@@ -248,6 +248,8 @@ _Noreturn void sim_fail(struct sim *s, const char *property, const char *fmt, ..
 bool sim_is_safety(const struct sim *s);
 /* Runs it to its end; returns only when all was well. */
 void sim_run(struct sim *s, const struct sim_options *o, bool verbose);
+/* What a run with LMDB leaves behind, by its process id. */
+void sim_lmdb_dir_remove(int pid);
 /* In [min, max], and true one time in n, from the simulator's own numbers. */
 uint64_t sim_between(struct sim *s, uint64_t min, uint64_t max);
 bool sim_one_in(struct sim *s, uint64_t n);

@@ -125,13 +125,6 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
 
 /* ---- many ---- */
 
-static void remove_lmdb_dir(pid_t pid)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf /dev/shm/coolbeans-sim.%d", (int)pid);
-    (void)!system(command);
-}
-
 static bool next_seed(struct series *s, uint64_t *seed)
 {
     const struct arguments *a = &s->args;
@@ -188,7 +181,7 @@ static void tell_failure(struct series *s, unsigned slot, int status)
 
 static void end_one(struct series *s, unsigned slot, int status)
 {
-    remove_lmdb_dir(s->pids[slot]);
+    sim_lmdb_dir_remove(s->pids[slot]);
     s->pids[slot] = 0;
     s->done++;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {

@@ -128,9 +128,17 @@ static void make_world(struct sim *s)
     sim_check_start(s);
 }
 
+void sim_lmdb_dir_remove(int pid)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf /dev/shm/coolbeans-sim.%d", pid);
+    (void)!system(command);
+}
+
 static void make_lmdb_dir(char base[64])
 {
     snprintf(base, 64, "/dev/shm/coolbeans-sim.%d", (int)getpid());
+    sim_lmdb_dir_remove((int)getpid()); /* of one that had this number and was killed */
     if (mkdir(base, 0700) != 0) {
         cb_die("cannot make the directory %s", base);
     }
