@@ -9,7 +9,7 @@ class Fault(Base):
     LOW, HIGH = 0.05, 8.0
 
     def harm(self, rig):
-        self.at_ns = rig.nodes[self.target].kill()
+        self.at_ns = rig.daemon(self.target).kill()
 
     def mend(self, rig):
-        rig.nodes[self.target].start()
+        rig.daemon(self.target).start()

@@ -1,15 +1,10 @@
 """SIGKILL of a proxy; its clients see that, and what they held is ready again."""
 
+from rig.faults import kill
 from rig.faults.base import ProxyFault
 
 
-class Fault(ProxyFault):
+class Fault(ProxyFault, kill.Fault):
     NAME = "proxy-kill"
     WEIGHT = 1
-    LOW, HIGH = 0.05, 4.0
-
-    def harm(self, rig):
-        self.at_ns = rig.proxies[self.target].kill()
-
-    def mend(self, rig):
-        rig.proxies[self.target].start()
+    HIGH = 4.0

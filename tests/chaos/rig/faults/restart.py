@@ -9,8 +9,8 @@ class Fault(Base):
     LOW, HIGH = 0.05, 1.0
 
     def harm(self, rig):
-        status = rig.nodes[self.target].terminate()
-        check(status == 0, f"{self.target} ended with {status} after SIGTERM: {rig.nodes[self.target].last_words()}")
+        status = rig.daemon(self.target).terminate()
+        check(status == 0, f"{self.target} ended with {status} after SIGTERM: {rig.daemon(self.target).last_words()}")
 
     def mend(self, rig):
-        rig.nodes[self.target].start()
+        rig.daemon(self.target).start()
