@@ -8,6 +8,8 @@
 #define MIN_NS FAKE_NS_PER_MS
 #define STATE_MAX_NS (2000 * FAKE_NS_PER_MS)
 #define MAX_NS (2 * FAKE_NS_PER_MS)
+#define SOIL 0x5a
+#define SOILED_SIZE 8192
 
 /* --- struct raft_io: network --- */
 
@@ -82,6 +84,15 @@ static void own_entries(struct raft_append_entries *a)
     a->entries = entries;
 }
 
+/* A variable that libraft forgets to set (guard g9) holds what the stack held, which in a test with
+ * little else on it may well be the value that would be right. Here it is one that is wrong. */
+static __attribute__((noinline)) void soil_stack(void)
+{
+    uint8_t rest[SOILED_SIZE];
+    memset(rest, SOIL, sizeof rest);
+    __asm__ volatile("" : : "r"(rest) : "memory");
+}
+
 static void packet_run(struct fake_node *n, void *arg)
 {
     struct packet *p = arg;
@@ -97,6 +108,7 @@ static void packet_run(struct fake_node *n, void *arg)
         s->data.base = fake_raft_dup(s->data.base, s->data.len);
     }
     if (n->recv != NULL) {
+        soil_stack();
         n->recv(&n->io, &m);
     }
     packet_drop(p);
