@@ -321,8 +321,9 @@ void sim_conn_drain(struct sim *s);
 void sim_conns_of_proxy_lost(struct sim_proxy *p);
 void sim_conns_wind_down(struct sim *s);
 void sim_conn_reset_one(struct sim *s);
-/* `conn`, as the proxy's engine numbers them, is open at both ends. */
-bool sim_conn_is_open(const struct sim_proxy *p, uint64_t conn);
+/* `conn`, as the proxy's engine numbers them, is open at both ends, and its client knows that it
+ * holds the job. */
+bool sim_conn_holds(const struct sim_proxy *p, uint64_t conn, uint64_t job);
 /* The engine's wishes. */
 void sim_conn_ops(struct engine_ops *ops);
 void sim_conns_turn(struct sim_proxy *p);

@@ -101,7 +101,8 @@ static unsigned durable_on(void *data, uint64_t index, uint64_t term)
 }
 
 /* A client that believes to hold a job would be wrong from here on: its proxy must have closed its
- * connection before (design D3). One that stands still will, before it does anything else. */
+ * connection before (design D3). One that stands still will, before it does anything else. A client
+ * that has not been told of its job yet will not be. */
 static void given_away(void *data, uint64_t session, uint64_t conn, uint64_t job)
 {
     struct sim *s = data;
@@ -109,10 +110,10 @@ static void given_away(void *data, uint64_t session, uint64_t conn, uint64_t job
     for (uint32_t i = 0; i < s->options.proxies; i++) {
         const struct sim_proxy *p = &s->proxies[i];
         bool acts = p->engine != NULL && p->process.paused_until_ns + CB_NS_PER_MS < sim_now(s);
-        if (p->instance == instance && acts && sim_conn_is_open(p, conn)) {
+        if (p->instance == instance && acts && sim_conn_holds(p, conn, job)) {
             sim_fail(s, "D3",
                      "session %" PRIu64 " ends and job %" PRIu64 " with it, but connection %" PRIu64
-                     " of %s, which holds it, is open",
+                     " of %s, which knows that it holds it, is open",
                      session, job, conn, p->name);
         }
     }

@@ -79,6 +79,8 @@ enum sim_client_wish {
     SIM_CLIENT_CLOSES,      /* now */
 };
 enum sim_client_wish sim_client_wish(const struct sim_client *c);
+/* It was told that it holds the job, and has not ended that since. */
+bool sim_client_holds(const struct sim_client *c, uint64_t job);
 /* The connection has ended; by itself, or the server closed it. Records HIST_CLOSE. */
 void sim_client_closed(struct sim_client *c, uint64_t now_ns);
 

@@ -6,14 +6,24 @@
 
 /* ---- the jobs it holds ---- */
 
+static uint32_t held_place(const struct sim_client *c, uint64_t id)
+{
+    uint32_t i = 0;
+    while (i < c->n_held && c->held[i].id != id) {
+        i++;
+    }
+    return i;
+}
+
 struct sc_held *sc_held_find(struct sim_client *c, uint64_t id)
 {
-    for (uint32_t i = 0; i < c->n_held; i++) {
-        if (c->held[i].id == id) {
-            return &c->held[i];
-        }
-    }
-    return NULL;
+    uint32_t i = held_place(c, id);
+    return i < c->n_held ? &c->held[i] : NULL;
+}
+
+bool sim_client_holds(const struct sim_client *c, uint64_t job)
+{
+    return held_place(c, job) < c->n_held;
 }
 
 static void held_end(struct sim_client *c, uint64_t id)

@@ -484,13 +484,14 @@ void sim_conns_wind_down(struct sim *s)
     }
 }
 
-bool sim_conn_is_open(const struct sim_proxy *p, uint64_t conn)
+bool sim_conn_holds(const struct sim_proxy *p, uint64_t conn, uint64_t job)
 {
     CB_LIST_FOREACH(it, &p->conns)
     {
         const struct sim_conn *c = CB_CONTAINER(it, struct sim_conn, at_proxy);
         if (c->engine_number == conn) {
-            return c->client != NULL && !c->client_half_closed && c->server != NULL;
+            return c->client != NULL && !c->client_half_closed && c->server != NULL &&
+                   sim_client_holds(c->client, job);
         }
     }
     return false;
