@@ -119,6 +119,12 @@ static void on_serving(void *data, bool serving)
     service_set_serving(n->service, serving);
 }
 
+static void on_led(void *data, uint64_t term, const char *leader)
+{
+    const struct node *n = data;
+    service_set_leader(n->service, term, leader);
+}
+
 static bool must_wait(void *data)
 {
     const struct node *n = data;
@@ -162,6 +168,7 @@ void node_core_create(struct node *n)
         .stream_end = stream_end,
         .stream_set_reading = stream_set_reading,
         .serving = on_serving,
+        .led = on_led,
         .must_wait = must_wait,
         .address_of = address_of,
     };

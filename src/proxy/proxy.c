@@ -66,6 +66,23 @@ static void stream_closed(void *ctx, uint32_t node, const char *text, const char
     engine_stream_closed(p->engine, node, text, leader, now(p));
 }
 
+static void watch_open(void *ctx, uint32_t node)
+{
+    upstream_watch(((struct proxy *)ctx)->upstream, node);
+}
+
+static void watch_told(void *ctx, uint32_t node, uint64_t term, const char *leader)
+{
+    struct proxy *p = ctx;
+    engine_watch_told(p->engine, node, term, leader, now(p));
+}
+
+static void watch_closed(void *ctx, uint32_t node)
+{
+    struct proxy *p = ctx;
+    engine_watch_closed(p->engine, node, now(p));
+}
+
 static _Noreturn void superseded(void *ctx, struct cb_span address)
 {
     const struct proxy *p = ctx;
@@ -227,6 +244,7 @@ static void create_engine(struct proxy *p)
         .stream_open = stream_open,
         .stream_close = stream_close,
         .stream_send = stream_send,
+        .watch_open = watch_open,
         .superseded = superseded,
         .facts = proxy_facts,
         .note = proxy_note,
@@ -242,6 +260,8 @@ static void create_upstream(struct proxy *p)
         .garbage = stream_garbage,
         .writable = stream_writable,
         .closed = stream_closed,
+        .told = watch_told,
+        .unwatched = watch_closed,
     };
     p->rpc = rpc_create(&p->loop);
     p->upstream = upstream_create(p->rpc, p->options->nodes, p->options->n_nodes, &callbacks);

@@ -48,6 +48,10 @@ void proxy_note(void *ctx, enum engine_note note, uint32_t node, uint64_t number
     case ENGINE_NOTE_STREAM_SILENT:
         ended(p, name, true, "does not answer");
         break;
+    case ENGINE_NOTE_STREAM_LEFT:
+        cb_log(CB_LOG_INFO, "upstream.left", "node=%s reason=\"another one leads\" term=%" PRIu64,
+               name, number);
+        break;
     case ENGINE_NOTE_BAD_MESSAGE:
         cb_log(CB_LOG_ERROR, "upstream.bad_message",
                "node=%s effect=\"its stream was closed\" hint=\"do node and proxy fit?\"", name);

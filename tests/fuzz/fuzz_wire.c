@@ -2,6 +2,7 @@
  * back the same. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/wire/wire_cluster.h"
 #include "common/wire/wire_queue.h"
@@ -45,10 +46,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cb_span in = cb_span(data, size);
     struct wire_status status = {0};
     struct wire_identify_reply reply;
+    struct wire_leadership leadership;
     try_to_node(in);
     try_to_proxy(in);
     if (wire_identify_reply_decode(&reply, in) == WIRE_OK) {
         CB_ASSERT(reply.state < WIRE_IDENTIFY_STATE_END);
+    }
+    if (wire_leadership_decode(&leadership, in) == WIRE_OK) {
+        CB_ASSERT(strnlen(leadership.leader, sizeof leadership.leader) < sizeof leadership.leader);
     }
     if (wire_status_decode(&status, in) == WIRE_OK) {
         CB_ASSERT(status.n_members <= status.cap_members);

@@ -51,7 +51,7 @@
     X(PARTITION, "partition", "nodes and proxies cannot reach each other, both ways")              \
     X(ONEWAY, "one-way", "nodes and proxies cannot be reached, but reach the others")              \
     X(LAG, "lag", "one node is away so long that it needs a snapshot")                             \
-    X(CUT, "cut", "streams of proxies break with messages on the way")                             \
+    X(CUT, "cut", "streams of proxies and links of nodes break with messages on the way")          \
     X(GAP, "gap", "a message of a proxy to a node is left out")                                    \
     X(CRASH, "crash", "nodes die and come back")                                                   \
     X(CRASH_ALL, "crash-all", "all nodes die at once")                                             \
@@ -92,6 +92,7 @@ enum sim_fault {
     X(store_crashes_late, "crashes after a commit of the store, before it was told")               \
     X(installs_cut, "crashes while a state was being installed")                                   \
     X(streams, "streams opened")                                                                   \
+    X(streams_left, "streams that a proxy left because another node leads")                        \
     X(streams_cut, "streams broken by a fault")                                                    \
     X(messages_cut, "messages lost with a stream")                                                 \
     X(messages_left_out, "messages to a node left out of a stream")                                \
@@ -109,6 +110,8 @@ enum sim_fault {
     X(ends_compared, "jobs given away by the end of a session, whose holder was gone")             \
     X(deaf_leaders, "leaders that did not hear of the one they handed over to")                    \
     X(switches, "times that no node reached another")                                              \
+    X(links_reset, "connections between nodes that broke without a fault that lasts")              \
+    X(leaders_told, "times that a node told a proxy who leads")                                    \
     X(left_down, "nodes that the others had to do without at the end")                             \
     X(events, "events")
 
@@ -170,10 +173,19 @@ struct sim_node {
     bool stays_down;   /* after the faults, until the others have shown to do without it */
     size_t rot_hidden; /* entries at the end of its log that cannot be read */
     struct replica_view view;
+    uint64_t led_term; /* as the core last said; 0: it knows no leader yet */
+    char led_by[32];
     uint64_t commit_index;            /* the highest of this process */
     uint64_t steps;                   /* sim_check.c, look_for_moments */
     struct replica_counters counters; /* of earlier processes */
     struct proposer_counters proposer_counters;
+};
+
+/* A proxy's question to a node who leads. */
+struct sim_watch {
+    uint64_t number; /* rises with each, so that what belongs to an older one is known */
+    bool is_there;   /* the node has it */
+    uint64_t last_ns;
 };
 
 struct sim_proxy {
@@ -182,7 +194,8 @@ struct sim_proxy {
     struct fake_process process;
     struct engine *engine; /* NULL: down */
     struct sim_stream *stream;
-    struct cb_list conns; /* struct sim_conn.at_proxy */
+    struct sim_watch watches[SIM_NODES_MAX + 1]; /* by node */
+    struct cb_list conns;                        /* struct sim_conn.at_proxy */
     uint64_t session;
     uint64_t conns_opened; /* as the engine numbers them */
     uint64_t instance;     /* of the process, among all of the run */
@@ -298,6 +311,18 @@ void sim_streams_of_node_lost(struct sim_node *n);
 void sim_stream_of_proxy_lost(struct sim_proxy *p);
 /* Links have been cut or mended, or a process stands still. */
 void sim_streams_links_changed(struct sim *s);
+
+/* ---- sim_notice.c: what processes notice of each other beside messages ---- */
+
+/* The connections that this node has made to the others break, though it lives. */
+void sim_notice_reset(struct sim_node *n);
+/* The core's env.led. */
+void sim_notice_led(struct sim_node *n, uint64_t term, const char *leader);
+/* The engine's watch_open. */
+void sim_notice_watch(struct sim_proxy *p, struct sim_node *n);
+void sim_notice_node_lost(struct sim_node *n);
+void sim_notice_proxy_lost(struct sim_proxy *p);
+void sim_notice_links_changed(struct sim *s);
 
 /* ---- sim_proxy.c ---- */
 

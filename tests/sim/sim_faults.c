@@ -111,6 +111,7 @@ static void do_pause(struct sim *s)
                   (unsigned)(ns / CB_NS_PER_MS));
         p->paused_until_ns = sim_now(s) + ns;
         sim_streams_links_changed(s);
+        sim_notice_links_changed(s);
     }
 }
 

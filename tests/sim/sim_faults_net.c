@@ -14,6 +14,7 @@ void sim_fault_links_changed(struct sim *s)
         }
     }
     sim_streams_links_changed(s);
+    sim_notice_links_changed(s);
 }
 
 static void cut_place(struct sim *s, unsigned who, uint64_t how, int by)
@@ -183,6 +184,10 @@ void sim_fault_stranger(struct sim *s)
 
 void sim_fault_cut(struct sim *s)
 {
+    if (sim_one_in(s, 4)) {
+        sim_notice_reset(sim_fault_any_node(s));
+        return;
+    }
     struct sim_proxy *p = sim_fault_any_proxy(s);
     if (p->stream != NULL) {
         sim_stream_break(p->stream);

@@ -159,6 +159,11 @@ static void serving(void *data, bool is_serving)
     sim_trace(n->sim, "n%u %s", (unsigned)n->id, is_serving ? "serves" : "serves no more");
 }
 
+static void led(void *data, uint64_t term, const char *leader)
+{
+    sim_notice_led(data, term, leader);
+}
+
 static bool must_wait(void *data)
 {
     (void)data;
@@ -246,6 +251,7 @@ static void make_core(struct sim_node *n)
         .stream_end = stream_end,
         .stream_set_reading = stream_set_reading,
         .serving = serving,
+        .led = led,
         .must_wait = must_wait,
         .address_of = address_of,
         .die = die,
@@ -391,6 +397,7 @@ void sim_node_crash(struct sim_node *n)
     n->store = NULL;
     n->is_started = false;
     n->view = (struct replica_view){0};
+    sim_notice_node_lost(n);
 }
 
 void sim_node_set_full(struct sim_node *n, bool is_full)

@@ -85,6 +85,12 @@ static void stream_send(void *ctx, uint32_t node, const struct wire_to_node *m)
     }
 }
 
+static void watch_open(void *ctx, uint32_t node)
+{
+    struct sim_proxy *p = ctx;
+    sim_notice_watch(p, &p->sim->nodes[node + 1]);
+}
+
 static void superseded(void *ctx, struct cb_span address)
 {
     struct sim_proxy *p = ctx;
@@ -117,6 +123,10 @@ static void note(void *ctx, enum engine_note what, uint32_t node, uint64_t numbe
         break;
     case ENGINE_NOTE_STREAM_SILENT:
         sim_trace(p->sim, "%s leaves n%u, which says nothing", p->name, node + 1);
+        break;
+    case ENGINE_NOTE_STREAM_LEFT:
+        sim_trace(p->sim, "%s leaves n%u: another leads term %" PRIu64, p->name, node + 1, number);
+        c->streams_left++;
         break;
     case ENGINE_NOTE_BAD_MESSAGE:
         sim_fail(p->sim, "wire", "%s: node %u broke the protocol: %s", p->name, node + 1, text);
@@ -188,6 +198,7 @@ void sim_proxy_boot(struct sim_proxy *p)
         .stream_open = stream_open,
         .stream_close = stream_close,
         .stream_send = stream_send,
+        .watch_open = watch_open,
         .superseded = superseded,
         .facts = facts,
         .note = note,
@@ -210,6 +221,7 @@ void sim_proxy_crash(struct sim_proxy *p)
     fake_process_end(&p->process);
     p->engine = NULL; /* as by kill -9: what it held is gone with the process */
     sim_stream_of_proxy_lost(p);
+    sim_notice_proxy_lost(p);
     sim_conns_of_proxy_lost(p);
 }
 

@@ -71,6 +71,17 @@ enum wire_job_state {
     WIRE_JOB_STATE_END
 };
 
+/* ---- who leads ---- */
+
+struct wire_leadership {
+    uint64_t term;
+    char leader[CB_ADDRESS_MAX]; /* not empty */
+};
+
+/* Appends the message. */
+void wire_leadership_encode(const struct wire_leadership *m, struct cb_buf *out);
+CB_MUST_USE enum wire_error wire_leadership_decode(struct wire_leadership *m, struct cb_span bytes);
+
 /* ---- proxy to node ---- */
 
 struct wire_attach {

@@ -425,3 +425,35 @@ enum wire_error wire_to_proxy_decode(struct wire_to_proxy *m, struct cb_span byt
     }
     return e;
 }
+
+/* ---- who leads ---- */
+
+static enum wire_error take_leadership(struct wire_leadership *m,
+                                       const Coolbeans__V1__Leadership *p)
+{
+    struct cb_span leader = cb_span_str(p->leader);
+    if (leader.len == 0 || leader.len >= sizeof(m->leader)) {
+        return WIRE_BAD_LENGTH;
+    }
+    if (!is_printable(leader)) {
+        return WIRE_BAD_RANGE;
+    }
+    m->term = p->term;
+    memcpy(m->leader, leader.ptr, leader.len);
+    m->leader[leader.len] = '\0';
+    return WIRE_OK;
+}
+
+enum wire_error wire_leadership_decode(struct wire_leadership *m, struct cb_span bytes)
+{
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const Coolbeans__V1__Leadership *p =
+        wire_unpack(&a, &coolbeans__v1__leadership__descriptor, bytes, &e);
+    if (p != NULL) {
+        e = take_leadership(m, p);
+    }
+    wire_arena_fini(&a);
+    return e;
+}

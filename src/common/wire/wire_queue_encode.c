@@ -7,6 +7,21 @@
 
 #define BASE(name) PROTOBUF_C_MESSAGE_INIT(&coolbeans__v1__##name##__descriptor)
 
+/* ---- who leads ---- */
+
+void wire_leadership_encode(const struct wire_leadership *m, struct cb_buf *out)
+{
+    struct wire_arena a;
+    wire_arena_init(&a, 0);
+    const Coolbeans__V1__Leadership p = {
+        .base = BASE(leadership),
+        .term = m->term,
+        .leader = wire_text(&a, cb_span_str(m->leader)),
+    };
+    wire_pack(&p.base, out);
+    wire_arena_fini(&a);
+}
+
 /* ---- proxy to node ---- */
 
 static Coolbeans__V1__Attach *make_attach(struct wire_arena *a, const struct wire_attach *from)

@@ -45,6 +45,8 @@ struct core_env {
     void (*stream_end)(void *data, void *owner, enum proposer_end why, const char *text);
     void (*stream_set_reading)(void *data, void *owner, bool on);
     void (*serving)(void *data, bool serving);
+    /* The leader of `term` is known: the gRPC address of it, this member's own if it is that. */
+    void (*led)(void *data, uint64_t term, const char *leader);
     /* True while the owner wants nothing proposed, e.g. because it hands leadership over. */
     bool (*must_wait)(void *data);
     /* The gRPC address of a member, "" when there is no such id. */

@@ -36,6 +36,10 @@ static void tell_role(struct core *c)
                                           : "follower",
            v->term, v->leader_id);
     proposer_role(c->proposer, leading, v->term, leader);
+    uint64_t leader_id = leading ? c->config.self : v->leader_id;
+    if (leader_id != 0) {
+        c->env.led(c->env.data, v->term, c->env.address_of(c->env.data, leader_id));
+    }
 }
 
 static void on_role(void *data, const struct replica_view *view)

@@ -46,6 +46,9 @@ struct link_events {
         void *data, uint64_t from, const char *address, uint8_t type, struct cb_span payload);
     /* The connection of `from` has ended: what it did not finish will not come. */
     void (*ended)(void *data, uint64_t from);
+    /* `id` has no connection to here, and its host refuses ours: its process is gone. Told again
+     * with each attempt. */
+    void (*gone)(void *data, uint64_t id);
 };
 
 struct link *

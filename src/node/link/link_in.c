@@ -161,7 +161,13 @@ static void on_received(void *data, struct cb_span bytes)
 static void on_ended(void *data, int status)
 {
     (void)status;
-    link_in_close(data);
+    struct link_in *in = data;
+    struct link_peer *p = in->peer;
+    link_in_close(in);
+    if (p != NULL && p->out == NULL) {
+        p->wait_ticks = 0; /* is it gone? */
+        link_wake(p->l);
+    }
 }
 
 static void on_closed(void *data)

@@ -51,10 +51,12 @@ void link_out_drop(struct link_out *o)
     free_when_done(o);
 }
 
-/* Another address of the same name is tried at once. */
+/* Another address of the same name is tried at once, and so is a member that was there until now:
+ * it was cut off, or the refusal tells that it is gone. */
 static void plan_next(struct link_peer *p, const struct link_out *o)
 {
-    if (!o->is_connected && ++p->next_address < o->n_addresses) {
+    bool was_good = o->is_connected && o->age_ticks >= GOOD_TICKS;
+    if (was_good || (!o->is_connected && ++p->next_address < o->n_addresses)) {
         p->wait_ticks = 0;
         link_wake(p->l);
         return;
@@ -172,12 +174,22 @@ static void push_hello(struct link_peer *p)
     cb_buf_fini(&bytes);
 }
 
+/* At the last of its addresses. */
+static void tell_refused(const struct link_peer *p, int status)
+{
+    const struct link_events *e = &p->l->events;
+    if (status == UV_ECONNREFUSED && p->in == NULL && p->wait_ticks > 0 && e->gone != NULL) {
+        e->gone(e->data, p->id);
+    }
+}
+
 static void on_opened(void *data, int status)
 {
     struct link_out *o = data;
     struct link_peer *p = o->peer;
     if (status != 0) {
         fail(o, uv_strerror(status));
+        tell_refused(p, status);
         return;
     }
     o->is_connected = true;

@@ -102,6 +102,9 @@ void replica_enter(struct replica *r)
 void replica_leave(struct replica *r)
 {
     CB_ASSERT(r->depth > 0);
+    if (r->depth == 1 && r->started) {
+        replica_gone_check(r);
+    }
     r->depth--;
     if (r->depth == 0 && r->started) {
         replica_release_requests(r, raft_state(&r->raft) != RAFT_LEADER);

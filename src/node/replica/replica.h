@@ -182,6 +182,14 @@ uint64_t replica_backlog(struct replica *r);
  * may hold, and not release. */
 void replica_hold_appends(struct replica *r, bool hold);
 
+/* What the transport sees of another member. The connection that it had made has ended: it may have
+ * died, or not. */
+void replica_link_ended(struct replica *r, uint64_t id);
+/* And its host refuses a new one: its process is gone. When it led, this member does not wait for
+ * the election timeout: the members that are left stand for election one after the other, by their
+ * ids, until one leads. */
+void replica_member_gone(struct replica *r, uint64_t id);
+
 /* For whoever runs the loop: the end of a turn. */
 void replica_turn(struct replica *r);
 /* True for an id of the group's present configuration, or for any id while that is empty. */
@@ -205,6 +213,8 @@ bool replica_is_member(const struct replica *r, uint64_t id);
     X(g14_from_zero, "entries from the beginning, after the log had been cut there")               \
     X(g15_silent_leader,                                                                           \
       "votes asked for when the leader had been silent for an election timeout")                   \
+    X(leaders_gone, "times the process that led was seen to be gone")                              \
+    X(successions, "elections begun because of that, without waiting for a timeout")               \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \
     X(puts_held_for_store, "snapshots held until the state was durable")                           \
     X(truncates_held, "cuts of the log held until the stored pair was lower")                      \

@@ -163,23 +163,6 @@ static bool guard_append_result(struct replica *r, const struct raft_message *m)
     return true;
 }
 
-/* g15: libraft refuses a vote while it knows a leader, however long that has said nothing, so that
- * an election waits until a second member's timeout has passed too. The rule is the minimum
- * election timeout (Raft thesis, section 4.2.3). */
-static void forget_silent_leader(struct replica *r)
-{
-    struct raft *raft = &r->raft;
-    if (raft->state != RAFT_FOLLOWER || raft->follower_state.current_leader.id == 0 ||
-        raft->snapshot.installing ||
-        replica_now_ms(r) < raft->election_timer_start + raft->election_timeout) {
-        return;
-    }
-    raft_free(raft->follower_state.current_leader.address);
-    raft->follower_state.current_leader.address = NULL;
-    raft->follower_state.current_leader.id = 0;
-    r->counters.g15_silent_leader++;
-}
-
 /* g11: libraft reads a field of the candidate's state in whatever state it is. */
 static bool guard_vote_result(struct replica *r)
 {
@@ -218,7 +201,7 @@ bool replica_guard_recv(struct replica *r, struct raft_message *m)
     case RAFT_REQUEST_VOTE_RESULT:
         return guard_vote_result(r);
     case RAFT_REQUEST_VOTE:
-        forget_silent_leader(r);
+        replica_gone_vote_asked(r);
         return true;
     case RAFT_TIMEOUT_NOW:
         return true;

@@ -102,6 +102,11 @@ struct replica {
     raft_term voted_term;            /* the last vote, so that a second one in a term is seen */
     raft_id voted_for;
 
+    /* replica_gone.c */
+    uint64_t link_ended;     /* the leader's id, when its connection has ended */
+    uint64_t stands_in_term; /* its leader is gone: for election at stands_at_ms; 0: no */
+    uint64_t stands_at_ms;
+
     /* replica_snapshot.c */
     struct replica_put put;
     struct replica_mark install_applied; /* where the state being installed goes */
@@ -132,6 +137,13 @@ void replica_release_requests(struct replica *r, bool all);
 
 /* replica_guard_recv.c: false means that the message was dropped and what it owned is freed. */
 CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
+
+/* replica_gone.c */
+/* Another member asks for a vote: is there a leader in its way? */
+void replica_gone_vote_asked(struct replica *r);
+void replica_gone_heard_of(struct replica *r, uint64_t id);
+/* Inside of replica_enter, libraft not at work. */
+void replica_gone_check(struct replica *r);
 
 /* replica_guard_send.c */
 int replica_io_send(struct raft_io *io,

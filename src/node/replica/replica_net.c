@@ -158,7 +158,19 @@ on_received(void *data, uint64_t from, const char *address, uint8_t type, struct
 
 static void on_ended(void *data, uint64_t from)
 {
-    replica_state_drop(data, from);
+    struct replica_net *n = data;
+    replica_state_drop(n, from);
+    if (n->replica != NULL) {
+        replica_link_ended(n->replica, from);
+    }
+}
+
+static void on_gone(void *data, uint64_t id)
+{
+    const struct replica_net *n = data;
+    if (n->replica != NULL) {
+        replica_member_gone(n->replica, id);
+    }
 }
 
 static int io_start(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb recv)
@@ -217,8 +229,11 @@ void replica_net_init(struct replica_net *n,
                       struct uv_loop_s *loop,
                       const struct link_config *config)
 {
-    const struct link_events events = {
-        .data = n, .is_member = is_member, .received = on_received, .ended = on_ended};
+    const struct link_events events = {.data = n,
+                                       .is_member = is_member,
+                                       .received = on_received,
+                                       .ended = on_ended,
+                                       .gone = on_gone};
     replica_states_init(&n->states);
     n->link = link_create(loop, config, &events);
     n->uv_start = n->io.start;

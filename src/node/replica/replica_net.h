@@ -32,8 +32,8 @@ struct replica_net {
     struct raft_io io;                  /* raft_uv's; `io.start` and `io.send` are ours */
     struct raft_uv_transport transport; /* for raft_uv_init */
     struct link *link;
-    const struct replica *replica; /* says who is a member; NULL: everybody may be */
-    raft_io_recv_cb recv;          /* the guards; NULL until the start */
+    struct replica *replica; /* says who is a member; NULL: everybody may be */
+    raft_io_recv_cb recv;    /* the guards; NULL until the start */
     int (*uv_start)(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb recv);
     struct replica_states states;
 };

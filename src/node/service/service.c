@@ -12,12 +12,17 @@ struct service *service_create(struct rpc *rpc, const struct service_source *sou
 {
     struct service *s = cb_calloc(1, sizeof(*s));
     s->source = *source;
+    cb_list_init(&s->watchers);
     s->server = rpc_server_create(rpc);
     const struct rpc_method methods[] = {
         {.path = "/" QUEUE_SERVICE "/Session",
          .kind = RPC_BIDI,
          .ctx = s,
          .on_stream = service_queue_on_stream},
+        {.path = "/" QUEUE_SERVICE "/Watch",
+         .kind = RPC_BIDI,
+         .ctx = s,
+         .on_stream = service_watch_on_stream},
         {.path = "/coolbeans.v1.Cluster/Status",
          .kind = RPC_UNARY,
          .ctx = s,

@@ -1,5 +1,5 @@
-/* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer),
- * Cluster (Status, Identify) and the standard health service.
+/* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer;
+ * Watch), Cluster (Status, Identify) and the standard health service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.
@@ -36,6 +36,9 @@ void service_set_proposer(struct service *s, struct proposer *p);
 /* What the health service says of coolbeans.v1.Queue: serving on the leader that serves, nowhere
  * else. */
 void service_set_serving(struct service *s, bool serving);
+/* Who leads, for those who watch: `leader` is the address of its gRPC port, "" when none is known,
+ * of which nothing is said. */
+void service_set_leader(struct service *s, uint64_t term, const char *leader);
 const struct service_counters *service_counters_get(const struct service *s);
 
 /* Ends every stream, then calls `cb`; `s` is freed. */

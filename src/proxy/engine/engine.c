@@ -42,6 +42,7 @@ engine_create(const struct engine_config *config, const struct engine_ops *ops, 
     cb_map_init(&e->by_read);
     engine_queue_init(&e->queue, 1);
     engine_link_init(e);
+    engine_watch_init(e);
     return e;
 }
 
@@ -56,6 +57,7 @@ void engine_destroy(struct engine *e)
         free_const(e->config.nodes[i]);
     }
     free_const(e->config.nodes);
+    cb_free(e->watches);
     free_const(e->config.name);
     free_const(e->config.address);
     cb_free(e);
@@ -131,6 +133,7 @@ void engine_tick(struct engine *e, uint64_t now_ns)
     if (!e->link.fenced) {
         engine_fence(e);
     }
+    engine_watch_tick(e);
     engine_link_tick(e);
 }
 
@@ -140,6 +143,8 @@ uint64_t engine_wake_ns(const struct engine *e)
         return ENGINE_NEVER;
     }
     uint64_t wake = engine_link_wake_ns(e);
+    uint64_t watch = engine_watch_wake_ns(e);
+    wake = watch < wake ? watch : wake;
     bool retries_reads = e->reads_retry_ns != 0 && !cb_list_is_empty(&e->reads_unsent);
     if (e->link.state == ENGINE_LINK_ATTACHED && e->link.writable && retries_reads &&
         e->reads_retry_ns < wake) {

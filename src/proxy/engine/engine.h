@@ -29,6 +29,7 @@ enum engine_note {
     ENGINE_NOTE_ATTACHED,      /* node; number: the session */
     ENGINE_NOTE_STREAM_ENDED,  /* node; number: 1 when it had attached; text: why */
     ENGINE_NOTE_STREAM_SILENT, /* node: it did not answer in time and was left */
+    ENGINE_NOTE_STREAM_LEFT,   /* node: another one leads; number: in this term */
     ENGINE_NOTE_BAD_MESSAGE,   /* node: it broke the protocol and was left */
     ENGINE_NOTE_FENCED,        /* number: clients whose sockets were closed */
     ENGINE_NOTE_SESSION_LOST,  /* number: clients whose sockets were closed */
@@ -51,6 +52,10 @@ struct engine_ops {
     void (*stream_close)(void *ctx, uint32_t node);
     /* `m` and what it refers to are borrowed for the call. */
     void (*stream_send)(void *ctx, uint32_t node, const struct wire_to_node *m);
+
+    /* Ask this node to say who leads, for as long as it can: engine_watch_told, and once it ends
+     * engine_watch_closed. To each node one such question at a time. */
+    void (*watch_open)(void *ctx, uint32_t node);
 
     /* A newer process with this proxy's name serves, at `address`: this one must exit. */
     void (*superseded)(void *ctx, struct cb_span address);
@@ -103,6 +108,13 @@ void engine_stream_garbage(struct engine *e, uint32_t node, uint64_t now_ns);
 /* `text` is the status message of the stream; `leader` is the hint, or NULL. */
 void engine_stream_closed(
     struct engine *e, uint32_t node, const char *text, const char *leader, uint64_t now_ns);
+
+/* ---- who leads ---- */
+
+/* A node says that the one at `leader` leads the cluster in `term`. */
+void engine_watch_told(
+    struct engine *e, uint32_t node, uint64_t term, const char *leader, uint64_t now_ns);
+void engine_watch_closed(struct engine *e, uint32_t node, uint64_t now_ns);
 
 /* ---- time and process ---- */
 

@@ -118,6 +118,12 @@ struct engine_link {
     bool fenced;
 };
 
+/* A node's word on who leads. */
+struct engine_watch {
+    bool is_open;
+    uint64_t retry_ns;
+};
+
 struct engine {
     struct engine_ops ops;
     struct engine_config config; /* its strings are the engine's own */
@@ -149,7 +155,9 @@ struct engine {
     uint64_t reads_retry_ns; /* some were answered `again`: not before this time */
 
     struct engine_link link;
-    struct wire_to_node message; /* being built; kept for its arrays */
+    struct engine_watch *watches; /* one for each node */
+    uint64_t led_term;            /* the latest term whose leader is known */
+    struct wire_to_node message;  /* being built; kept for its arrays */
 };
 
 /* --- engine_queue.c --- */
@@ -204,6 +212,16 @@ bool engine_link_take(struct engine *e, const struct wire_to_proxy *m);
 bool engine_link_expect(struct engine *e, uint64_t number, uint64_t confirmed_seq);
 /* Closes all clients when the lease has run out without a word of the leader. */
 void engine_fence(struct engine *e);
+
+/* Leaves the stream, if there is one, for another node at once: that one leads in `term`. */
+void engine_link_follow(struct engine *e, uint32_t node, uint64_t term);
+/* The node with this address; n_nodes when it is none of ours. */
+uint32_t engine_link_find(const struct engine *e, const char *address);
+
+/* --- engine_watch.c --- */
+void engine_watch_init(struct engine *e);
+void engine_watch_tick(struct engine *e);
+uint64_t engine_watch_wake_ns(const struct engine *e);
 
 /* --- engine_client.c --- */
 /* Takes what may be taken of what the client has sent. */

@@ -57,8 +57,7 @@ static uint32_t next_node(const struct engine *e)
     return (e->link.node + 1) % e->config.n_nodes;
 }
 
-/* The node with this address; n_nodes when it is none of ours. */
-static uint32_t find_node(const struct engine *e, const char *address)
+uint32_t engine_link_find(const struct engine *e, const char *address)
 {
     uint32_t i = 0;
     while (i < e->config.n_nodes &&
@@ -77,6 +76,23 @@ void engine_link_abandon(struct engine *e, enum engine_note what)
     e->ops.stream_close(e->ops.ctx, e->link.node);
     engine_reads_unsend(e);
     schedule(e, next_node(e));
+}
+
+void engine_link_follow(struct engine *e, uint32_t node, uint64_t term)
+{
+    struct engine_link *l = &e->link;
+    if (l->state != ENGINE_LINK_DOWN) {
+        if (l->node == node) {
+            return;
+        }
+        note(e, ENGINE_NOTE_STREAM_LEFT, term, "");
+        e->ops.stream_close(e->ops.ctx, l->node);
+        engine_reads_unsend(e);
+        l->state = ENGINE_LINK_DOWN;
+    }
+    l->node = node;
+    l->retry_ns = e->now_ns;
+    engine_link_tick(e);
 }
 
 static const char superseded_prefix[] = "superseded";
@@ -114,7 +130,7 @@ void engine_stream_closed(
         return;
     }
     engine_reads_unsend(e);
-    uint32_t hinted = leader != NULL ? find_node(e, leader) : e->config.n_nodes;
+    uint32_t hinted = leader != NULL ? engine_link_find(e, leader) : e->config.n_nodes;
     note(e, ENGINE_NOTE_STREAM_ENDED, was_attached, text);
     if (hinted < e->config.n_nodes && hinted != node && l->hints < e->config.n_nodes) {
         l->hints++;

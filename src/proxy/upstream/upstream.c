@@ -5,11 +5,13 @@
 #include "common/rpc/rpc_stream.h"
 
 #define SESSION_PATH "/coolbeans.v1.Queue/Session"
+#define WATCH_PATH "/coolbeans.v1.Queue/Watch"
 
 struct upstream_node {
     struct upstream *upstream;
     struct rpc_client *client;
     struct rpc_stream *stream; /* NULL: none, or one that was left and is ending */
+    struct rpc_stream *watch;
 };
 
 struct upstream {
@@ -66,6 +68,37 @@ static const struct rpc_stream_callbacks stream_callbacks = {
     .on_closed = on_closed,
 };
 
+static void on_told(void *ctx, struct rpc_stream *s, struct cb_span bytes)
+{
+    const struct upstream_node *n = ctx;
+    const struct upstream *u = n->upstream;
+    struct wire_leadership m;
+    enum wire_error e = wire_leadership_decode(&m, bytes);
+    if (n->watch != s) {
+        return;
+    }
+    if (e == WIRE_OK) {
+        u->callbacks.told(u->callbacks.ctx, number_of(n), m.term, m.leader);
+    } else {
+        rpc_stream_cancel(s); /* what it says makes no sense: it is asked anew */
+    }
+}
+
+static void on_unwatched(void *ctx, struct rpc_stream *s, const struct rpc_status *status)
+{
+    (void)status;
+    struct upstream_node *n = ctx;
+    if (n->watch == s) {
+        n->watch = NULL;
+        n->upstream->callbacks.unwatched(n->upstream->callbacks.ctx, number_of(n));
+    }
+}
+
+static const struct rpc_stream_callbacks watch_callbacks = {
+    .on_message = on_told,
+    .on_closed = on_unwatched,
+};
+
 struct upstream *upstream_create(struct rpc *rpc,
                                  const char *const *nodes,
                                  uint32_t n_nodes,
@@ -111,6 +144,17 @@ void upstream_send(struct upstream *u, uint32_t node, const struct wire_to_node 
     cb_buf_fini(&bytes);
 }
 
+void upstream_watch(struct upstream *u, uint32_t node)
+{
+    struct upstream_node *n = &u->nodes[node];
+    struct cb_buf request = CB_BUF_NULL; /* WatchRequest has no fields */
+    CB_ASSERT(n->watch == NULL);
+    n->watch = rpc_client_stream(n->client, WATCH_PATH, &watch_callbacks, n);
+    rpc_stream_send(n->watch, &request);
+    rpc_stream_end(n->watch);
+    cb_buf_fini(&request);
+}
+
 static void channel_closed(void *ctx)
 {
     struct upstream *u = ctx;
@@ -129,6 +173,7 @@ void upstream_destroy(struct upstream *u, void (*cb)(void *ctx), void *ctx)
     u->destroyed_ctx = ctx;
     for (uint32_t i = 0; i < u->n_nodes; i++) {
         u->nodes[i].stream = NULL;
+        u->nodes[i].watch = NULL;
     }
     for (uint32_t i = 0, n = u->n_nodes; i < n; i++) {
         rpc_client_close(u->nodes[i].client, channel_closed, u);

@@ -1,6 +1,6 @@
 /* The streams to the nodes: messages as structs on one side, gRPC on the other.
  *
- * Owns:     a channel to each node, and the stream that is open on it.
+ * Owns:     a channel to each node, and on it the session's stream and the watch, if they are open.
  * Does not: choose the node, or know what a message means.
  * Threads:  the loop's.
  * Errors:   a stream that ends says so in `closed`; bytes that are no message in `garbage`. */
@@ -22,6 +22,9 @@ struct upstream_callbacks {
     void (*writable)(void *ctx, uint32_t node);
     /* `leader` is the address a node named; NULL when it named none. */
     void (*closed)(void *ctx, uint32_t node, const char *text, const char *leader);
+    /* Of a watch: this node says who leads; and it has ended, or never began. */
+    void (*told)(void *ctx, uint32_t node, uint64_t term, const char *leader);
+    void (*unwatched)(void *ctx, uint32_t node);
 };
 
 /* `nodes` are n_nodes addresses "host:port"; `rpc` must outlive it. */
@@ -35,6 +38,9 @@ void upstream_open(struct upstream *u, uint32_t node);
 /* No callback about this stream comes afterwards. */
 void upstream_close(struct upstream *u, uint32_t node);
 void upstream_send(struct upstream *u, uint32_t node, const struct wire_to_node *m);
+
+/* Asks who leads: `told` with each change, until `unwatched`. Not while one is open. */
+void upstream_watch(struct upstream *u, uint32_t node);
 
 /* Ends all streams and channels, frees `u`, then calls `cb`. */
 void upstream_destroy(struct upstream *u, void (*cb)(void *ctx), void *ctx);

@@ -351,6 +351,44 @@ static void random_to_proxy_comes_back(void **state)
     cb_buf_fini(&again);
 }
 
+static void leadership_is_frozen(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_leadership back;
+    wire_leadership_encode(&(struct wire_leadership){.term = 300, .leader = "n1:1"}, &b);
+    assert_golden(&b, "08ac021204"
+                      "6e313a31");
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    assert_int_equal(back.term, 300);
+    assert_string_equal(back.leader, "n1:1");
+    cb_buf_fini(&b);
+}
+
+static void a_leader_has_an_address(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_leadership m = {.term = 1};
+    struct wire_leadership back;
+    assert_int_equal(wire_leadership_decode(&back, CB_SPAN_NULL), WIRE_BAD_LENGTH);
+    memset(m.leader, 'a', sizeof m.leader - 1);
+    wire_leadership_encode(&m, &b);
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    assert_string_equal(back.leader, m.leader);
+    cb_buf_clear(&b);
+    cb_buf_append(&b, "\x12\xad\x02", 3); /* one byte more */
+    for (size_t i = 0; i < sizeof m.leader + 1; i++) {
+        cb_buf_append(&b, "a", 1);
+    }
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_BAD_LENGTH);
+    assert_int_equal(wire_leadership_decode(&back, cb_span_str("\x12\x02"
+                                                               "a\n")),
+                     WIRE_BAD_RANGE);
+    assert_int_equal(wire_leadership_decode(&back, cb_span_str("\xff")), WIRE_BAD_ENCODING);
+    cb_buf_fini(&b);
+}
+
 int main(void)
 {
     const char *seed = getenv("SEED");
@@ -359,10 +397,9 @@ int main(void)
     cb_rng_init(&rng, n);
     memset(pool, 'x', sizeof pool);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(to_node_is_frozen),
-        cmocka_unit_test(to_proxy_is_frozen),
-        cmocka_unit_test(random_to_node_comes_back),
-        cmocka_unit_test(random_to_proxy_comes_back),
+        cmocka_unit_test(to_node_is_frozen),         cmocka_unit_test(to_proxy_is_frozen),
+        cmocka_unit_test(leadership_is_frozen),      cmocka_unit_test(a_leader_has_an_address),
+        cmocka_unit_test(random_to_node_comes_back), cmocka_unit_test(random_to_proxy_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,13 @@ static void on_serving(void *data, bool serving)
     ((struct core_rig *)data)->is_serving = serving;
 }
 
+static void on_led(void *data, uint64_t term, const char *leader)
+{
+    struct core_rig *r = data;
+    r->led_term = term;
+    snprintf(r->led_by, sizeof(r->led_by), "%s", leader);
+}
+
 static bool must_wait(void *data)
 {
     return ((struct core_rig *)data)->must_wait;
@@ -231,6 +238,7 @@ void core_rig_boot(struct core_rig *r)
         .stream_end = stream_end,
         .stream_set_reading = stream_set_reading,
         .serving = on_serving,
+        .led = on_led,
         .must_wait = must_wait,
         .address_of = address_of,
         .die = die,

@@ -61,6 +61,8 @@ struct core_rig {
     unsigned n_works;
     bool must_wait;
     bool is_serving;
+    uint64_t led_term;
+    char led_by[32];
     unsigned addresses_asked;
     int die_fd; /* where a sentence goes */
     struct entry_builder builder;

@@ -85,6 +85,13 @@ static void on_ended(void *data, uint64_t from)
     m->ended++;
 }
 
+static void on_gone(void *data, uint64_t id)
+{
+    struct rig_member *m = data;
+    (void)id;
+    m->gone++;
+}
+
 static void start_at(struct rig_member *m, const char *address)
 {
     const struct link_config config = {.cluster = RIG_CLUSTER,
@@ -92,8 +99,11 @@ static void start_at(struct rig_member *m, const char *address)
                                        .address = address,
                                        .tick_ms = RIG_TICK_MS,
                                        .queue_max = 1 << 20};
-    const struct link_events events = {
-        .data = m, .is_member = is_member, .received = on_received, .ended = on_ended};
+    const struct link_events events = {.data = m,
+                                       .is_member = is_member,
+                                       .received = on_received,
+                                       .ended = on_ended,
+                                       .gone = on_gone};
     struct cb_buf error = CB_BUF_NULL;
     m->is_destroyed = false;
     m->link = link_create(&m->rig->loop, &config, &events);

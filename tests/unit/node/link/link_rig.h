@@ -23,6 +23,7 @@ struct rig_member {
     /* what it has seen */
     uint64_t received;
     uint64_t ended;
+    uint64_t gone;
     uint64_t next_number[RIG_MEMBERS + 1]; /* by sender: there may be gaps, it never goes back */
     struct cb_buf last;                    /* payload */
     char last_address[64];

@@ -189,6 +189,48 @@ static void it_connects_again_when_the_member_is_back(void **state)
     assert_true(rig_counters(&r->m[0])->sends_unconnected > 0);
 }
 
+/* No time for retries is waited for. */
+static void a_member_that_is_gone_is_seen_at_once(void **state)
+{
+    struct rig *r = *state;
+    rig_start(&r->m[0], "127.0.0.1");
+    rig_start(&r->m[1], "127.0.0.1");
+    for (int round = 0; round < 2; round++) {
+        uint64_t gone = r->m[0].gone;
+        uint64_t received = r->m[0].received;
+        uint64_t connects = rig_counters(&r->m[0])->connects;
+        rig_run_until(r, rig_poke(&r->m[0], &r->m[1]));
+        rig_run_until(r, rig_poke(&r->m[1], &r->m[0]));
+        rig_run_until(r, r->m[0].received > received);
+        uint64_t good = uv_hrtime() + UINT64_C(300000000); /* they have lasted for some ticks */
+        rig_run_until(r, uv_hrtime() > good);
+        assert_int_equal(r->m[0].gone, gone);
+        uint64_t failed = rig_counters(&r->m[0])->connects_failed;
+        rig_stop(&r->m[1]);
+        rig_run_until(r, r->m[0].gone > gone);
+        assert_int_equal(rig_counters(&r->m[0])->connects_failed, failed + 1);
+        rig_restart(&r->m[1]);
+        rig_run_until(r, rig_counters(&r->m[0])->connects > connects);
+    }
+}
+
+/* One whose connection to here stands is not gone, whatever its port says. */
+static void a_member_that_is_connected_is_not_gone(void **state)
+{
+    struct rig *r = *state;
+    rig_start(&r->m[0], "127.0.0.1");
+    rig_start(&r->m[1], "127.0.0.1");
+    int fd = rig_socket(&r->m[0]);
+    rig_say_hello(fd, RIG_CLUSTER, 2, 1);
+    rig_run_until(r, rig_counters(&r->m[0])->accepted == 1);
+    rig_stop(&r->m[1]);
+    rig_run_until(r, rig_poke(&r->m[0], &r->m[1]));
+    rig_run_until(r, rig_counters(&r->m[0])->connects_failed >= 2);
+    assert_int_equal(r->m[0].gone, 0);
+    close(fd);
+    rig_run_until(r, r->m[0].gone > 0);
+}
+
 /* Whoever is asked for by a member that came back answers at once, without waiting for its turn. */
 static void it_connects_at_once_to_who_connects(void **state)
 {
@@ -350,6 +392,8 @@ int main(int argc, char **argv)
         TEST(large_frames_arrive_whole),
         TEST(several_frames_go_as_one),
         TEST(it_connects_again_when_the_member_is_back),
+        TEST(a_member_that_is_gone_is_seen_at_once),
+        TEST(a_member_that_is_connected_is_not_gone),
         TEST(it_connects_at_once_to_who_connects),
         TEST(what_waits_is_bounded),
         TEST(a_flush_sends_what_waits),

@@ -351,6 +351,85 @@ static void follower_names_the_leader(void **state)
     assert_string_equal(p.leader, "127.0.0.1:4711");
 }
 
+/* ---- who leads ---- */
+
+struct watch {
+    struct rpc_stream *rpc;
+    struct wire_leadership got;
+    unsigned n_got;
+    bool is_closed;
+};
+
+static void watch_on_message(void *ctx, struct rpc_stream *s, struct cb_span bytes)
+{
+    (void)s;
+    struct watch *w = ctx;
+    assert_int_equal(wire_leadership_decode(&w->got, bytes), WIRE_OK);
+    w->n_got++;
+    uv_stop(&loop);
+}
+
+static void watch_on_closed(void *ctx, struct rpc_stream *s, const struct rpc_status *status)
+{
+    (void)s;
+    (void)status;
+    ((struct watch *)ctx)->is_closed = true;
+    uv_stop(&loop);
+}
+
+static const struct rpc_stream_callbacks watch_callbacks = {.on_message = watch_on_message,
+                                                            .on_closed = watch_on_closed};
+
+static void watch_open(struct watch *w)
+{
+    struct cb_buf request;
+    cb_buf_init(&request);
+    memset(w, 0, sizeof(*w));
+    w->rpc = rpc_client_stream(client, "/coolbeans.v1.Queue/Watch", &watch_callbacks, w);
+    rpc_stream_send(w->rpc, &request);
+    rpc_stream_end(w->rpc);
+    cb_buf_fini(&request);
+}
+
+static void watch_await(const struct watch *w, uint64_t term, const char *leader)
+{
+    while (w->n_got == 0 || w->got.term != term) {
+        assert_false(w->is_closed);
+        uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    assert_string_equal(w->got.leader, leader);
+}
+
+/* Whoever comes late hears of the present leader, and all of each that follows; of several in a row
+ * the last one counts. */
+static void who_watches_is_told_of_each_leader(void **state)
+{
+    (void)state;
+    struct watch early, late;
+    watch_open(&early);
+    service_set_leader(service, 1, "");
+    service_set_leader(service, 2, "n2:1");
+    watch_await(&early, 2, "n2:1");
+    watch_open(&late);
+    watch_await(&late, 2, "n2:1");
+    for (uint64_t term = 3; term <= 100; term++) {
+        service_set_leader(service, term, term % 2 == 0 ? "n2:1" : "n1:1");
+    }
+    watch_await(&early, 100, "n2:1");
+    watch_await(&late, 100, "n2:1");
+    assert_true(early.n_got < 50);
+    rpc_stream_cancel(early.rpc);
+    while (!early.is_closed) {
+        uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    service_set_leader(service, 101, "n1:1");
+    watch_await(&late, 101, "n1:1");
+    rpc_stream_cancel(late.rpc);
+    while (!late.is_closed) {
+        uv_run(&loop, UV_RUN_DEFAULT);
+    }
+}
+
 /* ---- unary calls ---- */
 
 struct answer {
@@ -435,8 +514,9 @@ static void health_follows_the_leadership(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(session_and_results),    T(garbage_ends_its_stream_alone), T(follower_names_the_leader),
-        T(questions_are_answered), T(health_follows_the_leadership),
+        T(session_and_results),           T(garbage_ends_its_stream_alone),
+        T(follower_names_the_leader),     T(questions_are_answered),
+        T(health_follows_the_leadership), T(who_watches_is_told_of_each_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

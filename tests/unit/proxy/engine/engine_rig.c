@@ -61,6 +61,13 @@ static void stream_close(void *ctx, uint32_t node)
     cb_buf_printf(&r->trace, "close %u\n", node);
 }
 
+static void watch_open(void *ctx, uint32_t node)
+{
+    struct rig *r = ctx;
+    assert_false(r->is_watched[node]);
+    r->is_watched[node] = true;
+}
+
 static void trace_request(struct cb_buf *b, const struct wire_request *q)
 {
     cb_buf_printf(b, "#%ju c%ju %s", (uintmax_t)q->number, (uintmax_t)q->conn, op_names[q->op]);
@@ -164,6 +171,7 @@ void rig_init(struct rig *r)
         .stream_open = stream_open,
         .stream_close = stream_close,
         .stream_send = stream_send,
+        .watch_open = watch_open,
         .superseded = superseded,
         .facts = facts,
         .note = note,
@@ -312,6 +320,19 @@ void rig_closed(struct rig *r, const char *text, const char *leader)
 {
     r->is_open = false;
     engine_stream_closed(r->engine, r->node, text, leader, r->now_ns);
+}
+
+void rig_told(struct rig *r, uint32_t node, uint64_t term, const char *leader)
+{
+    assert_true(r->is_watched[node]);
+    engine_watch_told(r->engine, node, term, leader, r->now_ns);
+}
+
+void rig_unwatched(struct rig *r, uint32_t node)
+{
+    assert_true(r->is_watched[node]);
+    r->is_watched[node] = false;
+    engine_watch_closed(r->engine, node, r->now_ns);
 }
 
 void rig_start(struct rig *r)

@@ -36,7 +36,8 @@ struct rig {
     struct wire_to_proxy reply; /* being built */
     uint32_t node;              /* with the open stream */
     bool is_open;
-    bool hold_output; /* clients do not read */
+    bool hold_output;           /* clients do not read */
+    bool is_watched[RIG_NODES]; /* asked who leads; not in the trace */
 };
 
 void rig_init(struct rig *r);
@@ -64,6 +65,9 @@ void rig_result(
 struct wire_read_result *rig_read_result(struct rig *r, uint64_t read, bool found);
 void rig_deliver(struct rig *r, uint64_t confirmed_seq, uint64_t applied);
 void rig_closed(struct rig *r, const char *text, const char *leader);
+/* What watches bring. */
+void rig_told(struct rig *r, uint32_t node, uint64_t term, const char *leader);
+void rig_unwatched(struct rig *r, uint32_t node);
 
 /* Attached as session 9 to a fresh node, trace forgotten. */
 void rig_start(struct rig *r);

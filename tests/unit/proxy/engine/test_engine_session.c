@@ -205,7 +205,7 @@ static void a_lost_session_starts_anew(void **state)
     rig_forget_trace(&r);
     rig_attached(&r, 20, 0, 0);
     rig_deliver(&r, 1, 0);
-    rig_traced(&r, "client 0 close\nclient 1 close\nnote 5 node=1 number=2\n");
+    rig_traced(&r, "client 0 close\nclient 1 close\nnote 6 node=1 number=2\n");
     rig_gone(&r, 0);
     rig_connect(&r, 2);
     rig_writable(&r);
@@ -230,7 +230,7 @@ static void a_node_without_our_numbers_gets_a_new_incarnation(void **state)
     rig_deliver(&r, 1, 1);
     rig_flush(&r);
     rig_traced(&r,
-               "client 0 close\nnote 5 node=1 number=1\nnote 3 node=1 number=0\nclose 1\nopen 2\n"
+               "client 0 close\nnote 6 node=1 number=1\nnote 4 node=1 number=0\nclose 1\nopen 2\n"
                "send 1 attach=3 session=0 seen=0 random=6; \n");
     rig_fini(&r);
 }
@@ -270,6 +270,81 @@ static void the_leader_is_followed(void **state)
     rig_traced(&r, "");
     rig_sleep(&r, 152);
     rig_traced(&r, "open 1\nsend 1 attach=4 session=0 seen=0 random=5; \n");
+    rig_fini(&r);
+}
+
+/* No node is asked after another: the first word of it is enough. */
+static void a_new_leader_is_heard_of(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r); /* at n1 */
+    rig_told(&r, 0, 4, "n1:1");
+    rig_traced(&r, "");
+    rig_closed(&r, "gone", NULL);
+    rig_flush(&r);
+    rig_traced(&r, "open 1\nsend 1 attach=2 session=9 seen=0 random=5; \n");
+    rig_told(&r, 2, 5, "n3:1");
+    rig_flush(&r);
+    rig_traced(&r, "note 3 node=1 number=5\nclose 1\nopen 2\n"
+                   "send 1 attach=3 session=9 seen=0 random=5; \n");
+    rig_told(&r, 1, 5, "n3:1"); /* known already */
+    rig_attached(&r, 9, 0, 0);
+    rig_deliver(&r, 1, 0);
+    rig_forget_trace(&r);
+    rig_told(&r, 1, 6, "n2:1"); /* cut off from a majority it would not know yet */
+    rig_flush(&r);
+    rig_traced(&r, "note 3 node=2 number=6\nclose 2\nopen 1\n"
+                   "send 1 attach=4 session=9 seen=0 random=5; \n");
+    rig_fini(&r);
+}
+
+static void what_is_old_or_foreign_is_not_believed(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r);
+    rig_told(&r, 0, 4, "n1:1");
+    rig_told(&r, 1, 3, "n2:1");
+    rig_told(&r, 1, 4, "n2:1");
+    rig_told(&r, 2, 9, "elsewhere:1");
+    rig_flush(&r);
+    rig_traced(&r, "");
+    rig_fini(&r);
+}
+
+/* All were tried, and the next attempt has to wait; a word of a leader ends that. */
+static void a_pause_ends_when_there_is_a_leader(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    rig_flush(&r);
+    rig_told(&r, 2, 4, "n1:1");
+    for (int i = 0; i < 10 && r.is_open; i++) {
+        rig_closed(&r, "not leader", NULL);
+        rig_flush(&r);
+    }
+    assert_false(r.is_open);
+    rig_forget_trace(&r);
+    rig_told(&r, 1, 4, "n1:1");
+    rig_flush(&r);
+    assert_true(r.is_open);
+    assert_int_equal(r.node, 0);
+    rig_fini(&r);
+}
+
+static void a_watch_that_ended_is_asked_for_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r);
+    assert_true(r.is_watched[0] && r.is_watched[1] && r.is_watched[2]);
+    rig_unwatched(&r, 1);
+    rig_sleep(&r, 199);
+    assert_false(r.is_watched[1]);
+    rig_sleep(&r, 102);
+    assert_true(r.is_watched[1]);
     rig_fini(&r);
 }
 
@@ -452,6 +527,10 @@ int main(void)
         cmocka_unit_test(a_node_without_our_numbers_gets_a_new_incarnation),
         cmocka_unit_test(superseded_ends_it),
         cmocka_unit_test(the_leader_is_followed),
+        cmocka_unit_test(a_new_leader_is_heard_of),
+        cmocka_unit_test(what_is_old_or_foreign_is_not_believed),
+        cmocka_unit_test(a_pause_ends_when_there_is_a_leader),
+        cmocka_unit_test(a_watch_that_ended_is_asked_for_again),
         cmocka_unit_test(hints_in_a_circle_do_not_spin),
         cmocka_unit_test(nothing_is_invented_without_a_leader),
         cmocka_unit_test(nonsense_costs_the_node_its_stream),

@@ -67,6 +67,7 @@ static int setup(void **state)
                                    .stream_open = stream_nothing,
                                    .stream_close = stream_nothing,
                                    .stream_send = stream_send,
+                                   .watch_open = stream_nothing,
                                    .note = note};
     r = (struct rig){.error = CB_BUF_NULL};
     (void)snprintf(r.dir, sizeof r.dir, "/tmp/test_server.XXXXXX");

@@ -22,7 +22,8 @@ struct rig {
     struct rpc *rpc;
     struct rpc_server *server;
     struct upstream *upstream;
-    struct cb_buf seen; /* what both sides saw, in words */
+    struct cb_buf seen;  /* what both sides saw, in words */
+    unsigned watch_says; /* how often it has said something */
     bool closed;
 };
 
@@ -91,6 +92,62 @@ static void got_closed(void *ctx, uint32_t node, const char *reason, const char 
     cb_buf_printf(&r->seen, "closed %u: %s, %s; ", node, reason, leader != NULL ? leader : "-");
 }
 
+/* The node's side of a watch: a leader, then another one, then the end. */
+static void node_watched(void *ctx, struct rpc_stream *s)
+{
+    struct rig *r = ctx;
+    struct cb_buf bytes = CB_BUF_NULL;
+    if (r->watch_says == 3) {
+        rpc_stream_finish(s, RPC_UNAVAILABLE, "stops", NULL);
+        return;
+    }
+    struct wire_leadership m = {.term = 4 + r->watch_says, .leader = "n1:1"};
+    if (r->watch_says++ < 2) {
+        wire_leadership_encode(&m, &bytes);
+    } else {
+        cb_buf_append(&bytes, "\xff", 1);
+    }
+    rpc_stream_send(s, &bytes);
+}
+
+static void watch_message(void *ctx, struct rpc_stream *s, struct cb_span bytes)
+{
+    struct rig *r = ctx;
+    (void)s;
+    cb_buf_printf(&r->seen, "asked with %zu bytes; ", bytes.len);
+}
+
+static void watch_end(void *ctx, struct rpc_stream *s)
+{
+    (void)ctx;
+    (void)s;
+}
+
+static const struct rpc_stream_callbacks watch_callbacks = {
+    .on_message = watch_message,
+    .on_writable = node_watched,
+    .on_end = watch_end,
+    .on_closed = node_closed,
+};
+
+static void node_watch(void *ctx, struct rpc_stream *s)
+{
+    rpc_stream_accept(s, &watch_callbacks, ctx);
+    node_watched(ctx, s);
+}
+
+static void got_told(void *ctx, uint32_t node, uint64_t term, const char *leader)
+{
+    struct rig *r = ctx;
+    cb_buf_printf(&r->seen, "told by %u: %s leads %u; ", node, leader, (unsigned)term);
+}
+
+static void got_unwatched(void *ctx, uint32_t node)
+{
+    struct rig *r = ctx;
+    cb_buf_printf(&r->seen, "unwatched %u; ", node);
+}
+
 static void on_wake(uv_timer_t *timer)
 {
     (void)timer;
@@ -109,11 +166,15 @@ static int setup(void **state)
     assert_int_equal(uv_timer_start(&r.wake, on_wake, 10, 10), 0);
     r.rpc = rpc_create(&r.loop);
     r.server = rpc_server_create(r.rpc);
-    const struct rpc_method method = {.path = "/coolbeans.v1.Queue/Session",
-                                      .kind = RPC_BIDI,
-                                      .ctx = &r,
-                                      .on_stream = node_stream};
-    rpc_server_add(r.server, &method, 1);
+    const struct rpc_method methods[] = {{.path = "/coolbeans.v1.Queue/Session",
+                                          .kind = RPC_BIDI,
+                                          .ctx = &r,
+                                          .on_stream = node_stream},
+                                         {.path = "/coolbeans.v1.Queue/Watch",
+                                          .kind = RPC_BIDI,
+                                          .ctx = &r,
+                                          .on_stream = node_watch}};
+    rpc_server_add(r.server, methods, 2);
     assert_int_equal(rpc_server_listen(r.server, "127.0.0.1:0", &port, &error), RPC_LISTEN_OK);
     rpc_server_start(r.server);
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", port);
@@ -121,7 +182,9 @@ static int setup(void **state)
                                                  .message = got_message,
                                                  .garbage = got_garbage,
                                                  .writable = got_writable,
-                                                 .closed = got_closed};
+                                                 .closed = got_closed,
+                                                 .told = got_told,
+                                                 .unwatched = got_unwatched};
     r.upstream = upstream_create(r.rpc, nodes, 2, &callbacks);
     *state = &r;
     return 0;
@@ -233,6 +296,19 @@ static void a_node_that_is_not_there_is_told(void **state)
     assert_memory_equal(cb_buf_span(&r->seen).ptr, "closed 1: ", 10);
 }
 
+static void a_watch_tells_of_each_leader(void **state)
+{
+    struct rig *r = *state;
+    upstream_watch(r->upstream, 0);
+    wait_for(r, "told by 0: n1:1 leads 4; ");
+    wait_for(r, "told by 0: n1:1 leads 5; ");
+    wait_for(r, "unwatched 0; "); /* what came next was no message */
+    upstream_watch(r->upstream, 0);
+    wait_for(r, "unwatched 0; "); /* it was refused */
+    upstream_watch(r->upstream, 1);
+    wait_for(r, "unwatched 1; "); /* nobody is there */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -243,6 +319,7 @@ int main(void)
         TEST(garbage_is_told),
         TEST(a_stream_that_was_left_is_silent),
         TEST(a_node_that_is_not_there_is_told),
+        TEST(a_watch_tells_of_each_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
