@@ -156,6 +156,7 @@ void node_core_create(struct node *n)
     const struct core_config config = {
         .self = node_id(n),
         .session_timeout_ns = n->options->session_timeout_ns,
+        .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
         .data_dir = n->options->data_dir,
     };
     const struct core_env env = {

@@ -33,6 +33,8 @@ struct node_options {
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t session_timeout_ns;
+    uint64_t jobs_max;  /* of the cluster; 0: no bound */
+    uint64_t bytes_max; /* the same */
 
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* sorted by name */
     size_t n_members;

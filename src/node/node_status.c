@@ -71,6 +71,9 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "store_pending_bytes", store_pending_bytes(n->store));
     count(out, "store_dirty_bytes", jsm_dirty_bytes(machine));
     count(out, "store_full", store_is_full(n->store));
+    count(out, "body_bytes", jsm_body_bytes(machine));
+    count(out, "max_jobs", jsm_limits_now(machine).jobs);
+    count(out, "max_bytes", jsm_limits_now(machine).bytes);
     count(out, "log_digest", jsm_log_digest(machine));
 }
 

@@ -296,7 +296,10 @@ bool lockstep_same_step(const struct model *m,
     uint32_t n;
     const uint64_t *touched = jsm_touched_sessions(j, &n);
     about(d, "step to index", index);
+    struct jsm_limits limits = jsm_limits_now(j);
     if (!same(d, "index", index, jsm_index(j)) || !same(d, "stamp", m->now, jsm_stamp_ns(j)) ||
+        !same(d, "limit of jobs", m->limits.jobs, limits.jobs) ||
+        !same(d, "limit of bytes", m->limits.bytes, limits.bytes) ||
         !same(d, "next due", model_next_due_ns(m), jsm_next_due_ns(j)) ||
         !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||
         !same(d, "touched", m->n_touched, n)) {
@@ -317,5 +320,7 @@ bool lockstep_same_state(const struct model *m,
 {
     struct diff diff = {.why = why}, *d = &diff;
     return lockstep_same_sessions(m, j, depth, why) && same_list(d, m, j) &&
-           same_all_jobs(d, m, j) && same_conns(d, m, j) && same_stats(d, m, j);
+           same_all_jobs(d, m, j) &&
+           same(d, "bytes of bodies", model_body_bytes(m), jsm_body_bytes(j)) &&
+           same_conns(d, m, j) && same_stats(d, m, j);
 }

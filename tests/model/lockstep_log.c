@@ -229,18 +229,35 @@ static struct jsm_item make_ack(struct cb_rng *rng, const struct model *m)
     return it;
 }
 
+/* Most lie near what is there; they do not stay for long. */
+static struct jsm_limits some_limits(struct cb_rng *rng, const struct model *m)
+{
+    struct jsm_limits l = {0};
+    if (percent(rng, 40)) {
+        l.jobs = m->n_jobs + below(rng, 5);
+    }
+    if (percent(rng, 40)) {
+        l.bytes = model_body_bytes(m) + below(rng, 200);
+    }
+    return l;
+}
+
 static struct jsm_item make_session_item(struct cb_rng *rng,
                                          const struct lockstep_profile *p,
                                          const struct model *m,
                                          bool may_open)
 {
-    static const enum jsm_item_kind kinds[] = {JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED,
-                                               JSM_ITEM_ATTACHED, JSM_ITEM_EXPIRE,
-                                               JSM_ITEM_RESUME,   JSM_ITEM_COUNTS};
+    static const enum jsm_item_kind kinds[] = {
+        JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_EXPIRE,
+        JSM_ITEM_RESUME,   JSM_ITEM_COUNTS,   JSM_ITEM_LIMITS};
     if (may_open && (m->n_sessions < p->proxies || percent(rng, 20))) {
         return make_open(rng, p);
     }
-    struct jsm_item it = {.kind = kinds[below(rng, 6)]};
+    struct jsm_item it = {.kind = kinds[below(rng, 7)]};
+    if (it.kind == JSM_ITEM_LIMITS) {
+        it.limits = some_limits(rng, m);
+        return it;
+    }
     if (it.kind == JSM_ITEM_COUNTS) {
         it.counter = (enum jsm_counter)below(rng, JSM_COUNTER_COUNT);
         it.number = below(rng, 1000);
@@ -304,6 +321,10 @@ static uint32_t make_items(struct cb_rng *rng,
     }
     uint32_t n = 0;
     uint32_t wanted = percent(rng, 10) ? 0 : 1 + below(rng, p->items_max);
+    bool is_limited = m->limits.jobs != 0 || m->limits.bytes != 0;
+    if (is_limited && percent(rng, 10)) {
+        items[n++] = (struct jsm_item){.kind = JSM_ITEM_LIMITS};
+    }
     bool may_open = true;
     while (n < wanted) {
         if (m->n_sessions == 0 || (m->n_sessions < p->proxies && percent(rng, 3)) ||
@@ -373,8 +394,8 @@ static const char *op_name(enum jsm_op op)
 
 void lockstep_print(const struct lockstep_entry *e)
 {
-    static const char *const kinds[] = {"",         "OPEN", "EXPIRE", "RESUME",
-                                        "ATTACHED", "ACK",  "COUNTS", "REQUEST"};
+    static const char *const kinds[] = {"",    "OPEN",   "EXPIRE",  "RESUME", "ATTACHED",
+                                        "ACK", "COUNTS", "REQUEST", "LIMITS"};
     printf("entry %" PRIu64 " stamp %" PRIu64 "\n", e->index, e->entry.stamp_ns);
     for (uint32_t i = 0; i < e->entry.n_items && i < 400; i++) {
         const struct jsm_item *it = &e->numbered[i];

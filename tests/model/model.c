@@ -196,6 +196,8 @@ static void item(struct model *m, uint64_t index, const struct jsm_item *it)
         session_open(m, index, it);
     } else if (it->kind == JSM_ITEM_RESUME) {
         suspend_all(m);
+    } else if (it->kind == JSM_ITEM_LIMITS) {
+        m->limits = it->limits;
     } else if (it->kind == JSM_ITEM_COUNTS) {
         m->counters[it->counter] += it->number;
     } else if (it->kind == JSM_ITEM_REQUEST) {
@@ -207,6 +209,15 @@ static void item(struct model *m, uint64_t index, const struct jsm_item *it)
     } else if (it->kind == JSM_ITEM_ACK && s != NULL) {
         session_ack(m, s, it->number);
     }
+}
+
+uint64_t model_body_bytes(const struct model *m)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < m->n_jobs; i++) {
+        sum += m->jobs[i]->body.len;
+    }
+    return sum;
 }
 
 void model_apply(struct model *m, uint64_t index, const struct jsm_entry *entry)

@@ -88,6 +88,7 @@ struct model {
     uint64_t *touched;
     uint64_t counters[JSM_COUNTER_COUNT];
     uint64_t job_timeouts, total_jobs, total_connections;
+    struct jsm_limits limits;
     /* NULL, or told of each result when it is made: later in the same entry its session may end. */
     void (*on_answer)(void *data, uint64_t session, const struct jsm_result *r);
     void *on_answer_data;
@@ -111,6 +112,8 @@ bool model_watches(const struct model_conn *c, const struct model_tube *t);
 struct model_job *
 model_head(const struct model *m, const struct model_tube *t, enum jsm_job_state state);
 struct cb_span model_span(struct model_bytes b);
+/* Of all jobs. */
+uint64_t model_body_bytes(const struct model *m);
 
 /* The reads of jsm.h. */
 bool model_result(const struct model_session *s, uint64_t number, struct jsm_result *out);

@@ -4,9 +4,20 @@
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 
+static bool has_room(const struct model *m, const struct jsm_command *q)
+{
+    return (m->limits.jobs == 0 || m->n_jobs + 1 <= m->limits.jobs) &&
+           (m->limits.bytes == 0 || model_body_bytes(m) + q->body.len <= m->limits.bytes);
+}
+
 static void
 put(struct model *m, struct model_conn *c, uint64_t request, const struct jsm_command *q)
 {
+    c->producer = true;
+    if (!has_room(m, q)) {
+        model_answer_plain(m, c, request, JSM_OUT_OF_MEMORY);
+        return;
+    }
     struct model_job *j = cb_calloc(1, sizeof *j);
     j->id = ++m->last_id;
     j->tube = c->used;
@@ -16,7 +27,6 @@ put(struct model *m, struct model_conn *c, uint64_t request, const struct jsm_co
     j->created = q->age_ns > m->now ? 0 : m->now - q->age_ns;
     j->body = model_copy(q->body);
     PUSH(m->jobs, m->n_jobs, j);
-    c->producer = true;
     j->tube->total_jobs++;
     m->total_jobs++;
     model_answer(m, c,

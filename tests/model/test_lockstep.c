@@ -286,7 +286,7 @@ static void test_lockstep(void **state)
         options.profile != UINT64_MAX) {
         return;
     }
-    for (int i = JSM_INSERTED; i < JSM_OUT_OF_MEMORY; i++) {
+    for (int i = JSM_INSERTED; i <= JSM_OUT_OF_MEMORY; i++) {
         assert_true(reached.outcomes[i] > 0);
     }
     assert_true(reached.starved > 10 && reached.suspended > 0 && reached.dropped > 0);

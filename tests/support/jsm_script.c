@@ -309,6 +309,12 @@ static void run_count(struct jsm_script *s)
                                   .number = jsm_script_number(s, 2)});
 }
 
+static void run_limits(struct jsm_script *s)
+{
+    const struct jsm_limits limits = {jsm_script_number(s, 1), jsm_script_number(s, 2)};
+    one_item(s, (struct jsm_item){.kind = JSM_ITEM_LIMITS, .limits = limits});
+}
+
 static void run_tick(struct jsm_script *s)
 {
     jsm_script_apply(s, NULL, 0);
@@ -319,7 +325,7 @@ static const struct {
     void (*run)(struct jsm_script *s);
 } actions[] = {
     {"open", run_open}, {"expire", run_expire}, {"attached", run_attached}, {"resume", run_resume},
-    {"ack", run_ack},   {"count", run_count},   {"tick", run_tick},
+    {"ack", run_ack},   {"count", run_count},   {"tick", run_tick},         {"limits", run_limits},
 };
 
 /* ---- running ---- */

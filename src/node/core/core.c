@@ -24,6 +24,7 @@ static void make_proposer(struct core *c)
     const struct proposer_config config = {
         .self = c->config.self,
         .session_timeout_ns = c->config.session_timeout_ns,
+        .limits = c->config.limits,
         .stamp_wall_ns = c->spans.durable.wall_ns,
     };
     struct proposer_env env;

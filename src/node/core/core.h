@@ -58,6 +58,7 @@ struct core_env {
 struct core_config {
     uint64_t self; /* node id */
     uint64_t session_timeout_ns;
+    struct jsm_limits limits;
     const char *data_dir; /* for sentences alone; lives as long as the core */
 };
 

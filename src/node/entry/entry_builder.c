@@ -96,6 +96,10 @@ void entry_item_encode(struct cb_buf *out, const struct jsm_item *item)
         cb_put_varint(out, item->number);
         add_command(out, &item->command);
         break;
+    case JSM_ITEM_LIMITS:
+        cb_put_varint(out, item->limits.jobs);
+        cb_put_varint(out, item->limits.bytes);
+        break;
     case JSM_ITEM_KIND_END:
         CB_UNREACHABLE("an item without a kind");
     }

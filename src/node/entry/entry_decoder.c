@@ -129,6 +129,10 @@ static void get_item(struct cb_reader *r, struct jsm_item *item)
         item->number = get_id(r);
         get_command(r, &item->command);
         break;
+    case JSM_ITEM_LIMITS:
+        item->limits.jobs = cb_get_varint(r);
+        item->limits.bytes = cb_get_varint(r);
+        break;
     case JSM_ITEM_KIND_END:
     default:
         r->failed = true;

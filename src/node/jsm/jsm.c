@@ -108,6 +108,10 @@ static void digest_item(struct jsm *m, const struct jsm_item *item)
         cb_hash(c->body.ptr, c->body.len),
     };
     jsm_digest_fold(m, words, sizeof(words) / sizeof(words[0]));
+    if (item->kind == JSM_ITEM_LIMITS) {
+        const uint64_t limits[] = {item->limits.jobs, item->limits.bytes};
+        jsm_digest_fold(m, limits, sizeof(limits) / sizeof(limits[0]));
+    }
 }
 
 /* Design D3: a larger incarnation of the name takes over at once; an equal one is open already. */
@@ -187,6 +191,9 @@ static void apply_item(struct jsm *m, const struct jsm_item *item)
     case JSM_ITEM_REQUEST:
         apply_request(m, s, item);
         return;
+    case JSM_ITEM_LIMITS:
+        m->limits = item->limits;
+        return;
     case JSM_ITEM_KIND_END:
         break;
     }
@@ -227,6 +234,16 @@ uint64_t jsm_index(const struct jsm *m)
 uint64_t jsm_stamp_ns(const struct jsm *m)
 {
     return m->now_ns;
+}
+
+struct jsm_limits jsm_limits_now(const struct jsm *m)
+{
+    return m->limits;
+}
+
+uint64_t jsm_body_bytes(const struct jsm *m)
+{
+    return m->body_bytes;
 }
 
 uint64_t jsm_log_digest(const struct jsm *m)

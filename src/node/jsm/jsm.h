@@ -71,6 +71,7 @@ enum jsm_item_kind {
     JSM_ITEM_ACK,      /* session, number: results up to this one were received */
     JSM_ITEM_COUNTS,   /* counter, number: an increment */
     JSM_ITEM_REQUEST,  /* session, number, command */
+    JSM_ITEM_LIMITS,   /* limits: from here on */
     JSM_ITEM_KIND_END
 };
 
@@ -78,6 +79,13 @@ enum jsm_item_kind {
 struct jsm_incarnation {
     uint64_t started_ns; /* wall clock of the proxy when it started */
     uint64_t random;
+};
+
+/* What the cluster may hold (design D10); 0: as much as there is. A put beyond it is answered
+ * OUT_OF_MEMORY and has no other effect. */
+struct jsm_limits {
+    uint64_t jobs;
+    uint64_t bytes; /* of their bodies */
 };
 
 struct jsm_item {
@@ -89,6 +97,7 @@ struct jsm_item {
     struct cb_span name;
     struct cb_span address;
     struct jsm_command command;
+    struct jsm_limits limits;
 };
 
 struct jsm_entry {
@@ -114,6 +123,11 @@ uint64_t jsm_stamp_ns(const struct jsm *m); /* the machine's time: the largest s
 /* The stamp at which something becomes due; JSM_NEVER when nothing will. At or below jsm_stamp_ns
  * when an entry left work over (CB_DUE_PER_ENTRY_MAX): an empty entry goes on with it. */
 uint64_t jsm_next_due_ns(const struct jsm *m);
+
+/* As the last JSM_ITEM_LIMITS said. */
+struct jsm_limits jsm_limits_now(const struct jsm *m);
+/* Of all jobs' bodies. */
+uint64_t jsm_body_bytes(const struct jsm *m);
 
 /* A rolling digest of every entry and every result; equal on replicas at equal index. O(1). */
 uint64_t jsm_log_digest(const struct jsm *m);

@@ -199,9 +199,11 @@ struct jsm {
     uint64_t next_seq; /* of burials, reservations, arrivals and openings */
     uint64_t counters[JSM_COUNTER_COUNT];
     uint64_t job_timeouts, total_jobs, total_connections;
+    struct jsm_limits limits;
 
     struct cb_map jobs; /* id -> job */
     struct cb_pool job_pool;
+    uint64_t body_bytes; /* of all jobs */
     uint64_t n_state[JSM_JOB_BURIED + 1];
     uint64_t n_urgent;
     struct jsm_tube **tubes; /* in list order; the first is default, which never dies */

@@ -66,6 +66,7 @@ struct jsm_job *jsm_job_create(struct jsm *m, uint64_t id, struct jsm_tube *t, s
     j->id = id;
     j->tube = t;
     j->body = b;
+    m->body_bytes += b != NULL ? b->len : 0;
     cb_heap_node_init(&j->node);
     cb_map_put(&m->jobs, id, j);
     return j;
@@ -80,6 +81,7 @@ void jsm_job_destroy(struct jsm_job *j)
 {
     struct jsm *m = j->tube->machine;
     if (j->body != NULL) { /* NULL only after a load that failed */
+        m->body_bytes -= j->body->len;
         jsm_body_unref(m, j->body, j->id);
     }
     cb_pool_give(&m->job_pool, j);

@@ -31,7 +31,8 @@ static bool load_globals(struct load *l)
 {
     struct jsm *m = l->m;
     struct cb_reader *r = &l->r;
-    if (cb_get_u8(r) != JSM_RECORD_FORMAT || m->index != 0 || l->a != 0 || l->b != 0) {
+    uint8_t format = cb_get_u8(r);
+    if (format == 0 || format > JSM_RECORD_FORMAT || m->index != 0 || l->a != 0 || l->b != 0) {
         return false;
     }
     m->index = cb_get_u64(r);
@@ -46,6 +47,10 @@ static bool load_globals(struct load *l)
     uint64_t n = cb_get_varint_max(r, JSM_COUNTER_COUNT);
     for (uint64_t i = 0; i < n; i++) {
         m->counters[i] = cb_get_varint(r);
+    }
+    if (format >= JSM_RECORD_FORMAT_LIMITS) {
+        m->limits.jobs = cb_get_varint(r);
+        m->limits.bytes = cb_get_varint(r);
     }
     set_stored(l, &m->stored);
     return cb_reader_done(r) && m->index > 0 && m->next_job_id > 0;
@@ -181,6 +186,7 @@ static bool load_body(struct load *l, struct cb_span value)
     if (j != NULL) { /* the job's record came just before */
         j->body = b;
         b->refs = 1;
+        m->body_bytes += b->len;
     } else {
         cb_map_put(&m->loading_bodies, l->a, b); /* keys are unique: it was not there */
     }

@@ -12,10 +12,22 @@ static void answer(struct jsm_conn *c, uint64_t request, enum jsm_outcome outcom
     jsm_result(c, request, outcome, 0, 0, NULL);
 }
 
+static bool has_room(const struct jsm *m, const struct jsm_command *cmd)
+{
+    const struct jsm_limits *l = &m->limits;
+    bool fits =
+        l->bytes == 0 || (m->body_bytes <= l->bytes && cmd->body.len <= l->bytes - m->body_bytes);
+    return fits && (l->jobs == 0 || m->jobs.len < l->jobs);
+}
+
 static void put(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
     struct jsm *m = c->session->machine;
     jsm_conn_set_producer(c);
+    if (!has_room(m, cmd)) {
+        answer(c, request, JSM_OUT_OF_MEMORY);
+        return;
+    }
     struct jsm_tube *t = c->used;
     struct jsm_job *j = jsm_job_create(m, m->next_job_id++, t, jsm_body_create(cmd->body));
     j->pri = cmd->pri;

@@ -165,6 +165,8 @@ static void encode_globals(const struct jsm *m, struct cb_buf *b)
     for (unsigned i = 0; i < JSM_COUNTER_COUNT; i++) {
         cb_put_varint(b, m->counters[i]);
     }
+    cb_put_varint(b, m->limits.jobs);
+    cb_put_varint(b, m->limits.bytes);
 }
 
 static void encode_tube(const struct jsm_tube *t, struct cb_buf *b)

@@ -19,6 +19,14 @@ static bool is_due(const struct proposer *p, uint64_t now_ns)
     return p->n_flights == 0 || p->last_stamp_ns < due;
 }
 
+/* As the machine has them, or is about to. */
+static bool limits_differ(const struct proposer *p)
+{
+    const struct jsm_limits *want = &p->config.limits;
+    struct jsm_limits have = p->limits_proposed ? p->limits : jsm_limits_now(p->machine);
+    return have.jobs != want->jobs || have.bytes != want->bytes;
+}
+
 static bool needs_entry(const struct proposer *p, uint64_t now_ns)
 {
     if (p->is_built || !p->resume_proposed) {
@@ -28,7 +36,18 @@ static bool needs_entry(const struct proposer *p, uint64_t now_ns)
         return false; /* RESUME stands alone */
     }
     return !cb_list_is_empty(&p->queued) || !cb_list_is_empty(&p->opening) || p->n_expiring > 0 ||
-           p->reads_batch > p->batch || p->ack_is_urgent || is_due(p, now_ns);
+           p->reads_batch > p->batch || p->ack_is_urgent || limits_differ(p) || is_due(p, now_ns);
+}
+
+/* Ahead of the requests of the same entry. */
+static void add_limits(struct proposer *p)
+{
+    if (limits_differ(p)) {
+        p->limits = p->config.limits;
+        p->limits_proposed = true;
+        struct jsm_item item = {.kind = JSM_ITEM_LIMITS, .limits = p->limits};
+        entry_builder_add(&p->builder, &item);
+    }
 }
 
 static void add_acks(struct proposer *p)
@@ -150,6 +169,7 @@ static void build(struct proposer *p)
         p->resume_proposed = true;
         return;
     }
+    add_limits(p);
     add_acks(p);
     add_counts(p);
     add_expires(p);
@@ -257,6 +277,7 @@ void prop_batch_reset(struct proposer *p)
     p->is_full = false;
     p->resume_proposed = false;
     p->ack_is_urgent = false;
+    p->limits_proposed = false;
     p->n_flights = 0;
     p->applied_batch = 0;
     p->reads_batch = 0;

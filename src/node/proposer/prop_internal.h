@@ -113,6 +113,8 @@ struct proposer {
     bool is_full;  /* that, or the last one, was closed by its size */
     bool resume_proposed;
     bool ack_is_urgent; /* acknowledgements alone are worth an entry */
+    bool limits_proposed;
+    struct jsm_limits limits; /* the last that were proposed in this term */
     struct prop_flight building;
     struct prop_flight flights[CB_ENTRIES_IN_FLIGHT_MAX]; /* oldest first */
     uint32_t n_flights;

@@ -79,7 +79,8 @@ struct proposer_env {
 struct proposer_config {
     uint64_t self; /* node id */
     uint64_t session_timeout_ns;
-    uint64_t stamp_wall_ns; /* wall clock of this node when it last stored the machine's stamp; 0:
+    struct jsm_limits limits; /* what the cluster may hold while this node leads */
+    uint64_t stamp_wall_ns;   /* wall clock of this node when it last stored the machine's stamp; 0:
                                never */
 };
 

@@ -130,6 +130,46 @@ static void the_bound_on_results_survives_a_restart(void **state)
     jsm_script_destroy(s);
 }
 
+static const char bounds_on_jobs[] = "limits 2 0\n"
+                                     "c1> put 0 0 60 a => INSERTED 1\n"
+                                     "c1> put 0 9 60 b => INSERTED 2\n"
+                                     "c2> put 0 0 60 c => OUT_OF_MEMORY\n"
+                                     "stats cmd-put=3 total-jobs=2 producers=2\n"
+                                     "c1> reserve => RESERVED 1 a\n"
+                                     "c2> put 0 0 60 c => OUT_OF_MEMORY\n"
+                                     "c1> bury 1 0; c2> put 0 0 60 c => OUT_OF_MEMORY\n"
+                                     "c1> delete 1; c2> put 0 0 60 c => INSERTED 3\n"
+                                     "limits 0 0\n"
+                                     "c2> put 0 0 60 d => INSERTED 4\n"
+                                     "limits 1 0\n" /* what is there stays */
+                                     "c1> delete 4; c1> delete 3\n"
+                                     "c2> put 0 0 60 e => OUT_OF_MEMORY\n"
+                                     "c1> delete 2; c2> put 0 0 60 e => INSERTED 5\n";
+
+static const char bounds_on_bytes[] = "limits 0 10\n"
+                                      "c1> put 0 0 60 12345678901 => OUT_OF_MEMORY\n"
+                                      "c1> put 0 0 60 123456 => INSERTED 1\n"
+                                      "c1> put 0 0 60 12345 => OUT_OF_MEMORY\n"
+                                      "c1> put 0 0 60 1234 => INSERTED 2\n"
+                                      "c1> put 0 0 60 => INSERTED 3\n"
+                                      "c2> reserve => RESERVED 1 123456\n"
+                                      "c2> delete 1; c1> put 0 0 60 123456 => INSERTED 4\n"
+                                      "limits 0 3\n"
+                                      "c1> put 0 0 60 => OUT_OF_MEMORY\n";
+
+static void the_cluster_holds_no_more_than_its_bounds(void **state)
+{
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct jsm_script *s = jsm_script_create(restarts > 0);
+        jsm_script_run(s, bounds_on_jobs);
+        jsm_script_destroy(s);
+        s = jsm_script_create(restarts > 0);
+        jsm_script_run(s, bounds_on_bytes);
+        jsm_script_destroy(s);
+    }
+}
+
 static void more_sessions_than_the_bound_are_refused(void **state)
 {
     (void)state;
@@ -211,6 +251,7 @@ int main(void)
         cmocka_unit_test(at_its_bound_a_session_still_gets_grants),
         cmocka_unit_test(a_session_over_its_bound_of_bytes_gets_no_grants),
         cmocka_unit_test(the_bound_on_results_survives_a_restart),
+        cmocka_unit_test(the_cluster_holds_no_more_than_its_bounds),
         cmocka_unit_test(more_sessions_than_the_bound_are_refused),
         cmocka_unit_test(requests_out_of_order_have_no_effect),
         cmocka_unit_test(dropped_requests_and_touched_sessions_are_told),

@@ -31,6 +31,7 @@ struct desk_stream {
 };
 
 struct desk {
+    struct jsm_limits limits; /* of the next process */
     struct jsm *machine;
     struct proposer *p;
     struct cb_clock clock;

@@ -260,6 +260,50 @@ static void large_acknowledgements_do_not_wait(void **state)
     assert_int_equal(jsm_session_acked_result(s), desk_count_results(&a));
 }
 
+/* The leader's own limits hold: the machine is told once, ahead of the requests. */
+static void limits_are_put_into_the_log(void **state)
+{
+    (void)state;
+    d.limits = (struct jsm_limits){.jobs = 1, .bytes = 10};
+    desk_restart(&d);
+    desk_serve(&d, 3);
+    desk_apply_all(&d);
+    assert_int_equal(jsm_limits_now(d.machine).jobs, 1);
+    assert_int_equal(jsm_limits_now(d.machine).bytes, 10);
+    desk_join(&d, &a, "p1");
+    desk_request(&d, &a, 1, NULL);
+    desk_request(&d, &a, 2, "12345678901");
+    desk_request(&d, &a, 3, "1234567890");
+    desk_request(&d, &a, 4, "");
+    desk_apply_all(&d);
+    const struct jsm_session *s = jsm_session_get(d.machine, a.got[0].m.attached.session);
+    const enum jsm_outcome expected[] = {JSM_OUT_OF_MEMORY, JSM_INSERTED, JSM_OUT_OF_MEMORY};
+    for (uint64_t n = 1; n <= 3; n++) {
+        struct jsm_result r;
+        assert_true(jsm_session_result(s, n, &r));
+        assert_int_equal(r.outcome, expected[n - 1]);
+    }
+    unsigned before = d.n_log;
+    proposer_turn(d.p);
+    assert_int_equal(d.n_log, before);
+}
+
+/* What a leader with other options had put there does not last. */
+static void other_limits_are_taken_back(void **state)
+{
+    (void)state;
+    d.limits = (struct jsm_limits){.jobs = 1};
+    desk_restart(&d);
+    desk_serve(&d, 3);
+    desk_apply_all(&d);
+    assert_int_equal(jsm_limits_now(d.machine).jobs, 1);
+    d.limits = (struct jsm_limits){0};
+    desk_restart(&d);
+    desk_serve(&d, 4);
+    desk_apply_all(&d);
+    assert_int_equal(jsm_limits_now(d.machine).jobs, 0);
+}
+
 static void again_and_gaps(void **state)
 {
     (void)state;
@@ -370,6 +414,8 @@ int main(void)
         T(a_full_queue_is_not_read),
         T(idle_is_silent),
         T(large_acknowledgements_do_not_wait),
+        T(limits_are_put_into_the_log),
+        T(other_limits_are_taken_back),
         T(again_and_gaps),
         T(a_slow_stream_gets_it_in_one),
         T(what_is_due_comes_by_itself),
