@@ -81,6 +81,7 @@ static void on_signal(uv_signal_t *signal, int signum)
     if (n->bootstrap != NULL) {
         _exit(0); /* nothing is under way yet */
     }
+    node_selfcheck_stop(n->selfcheck);
     CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
     n->stop_timer.data = n;
     if (n->options->n_members > 1 && core_view(n->core)->role == REPLICA_LEADER) {
@@ -183,6 +184,14 @@ static void check_directory(const struct node *n)
     }
 }
 
+static void start_serving(struct node *n)
+{
+    const struct node_selfcheck_config check = {
+        .loop = &n->loop, .rpc = n->rpc, .clock = n->clock, .listen = n->options->listen_grpc};
+    service_start(n->service);
+    n->selfcheck = node_selfcheck_start(&check);
+}
+
 _Noreturn void node_run(const struct node_options *options)
 {
     struct node *n = cb_calloc(1, sizeof(*n));
@@ -197,7 +206,7 @@ _Noreturn void node_run(const struct node_options *options)
     CB_ASSERT(uv_signal_start(&n->sigterm, on_signal, SIGTERM) == 0);
     CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
-    service_start(n->service);
+    start_serving(n);
     cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
            node_id(n), options->listen_grpc, options->listen_raft);
     node_ready_tell(n);

@@ -1,6 +1,6 @@
 /* What the files of the node share: node.c puts the parts together, node_core.c is the environment
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
- * node_status.c answers about it all. */
+ * node_selfcheck.c looks after the gRPC listener, node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -29,6 +29,7 @@ struct node_timer {
 };
 
 struct node_bootstrap;
+struct node_selfcheck;
 
 struct node {
     const struct node_options *options;
@@ -41,6 +42,7 @@ struct node {
 
     struct rpc *rpc;
     struct service *service;
+    struct node_selfcheck *selfcheck; /* NULL: the port is out of this machine's own reach */
     struct store *store;
     enum node_phase phase;
     struct node_bootstrap *bootstrap; /* while it waits for the other members */
@@ -81,6 +83,24 @@ void node_store_set_phase(struct node *n, enum node_phase phase);
 
 /* Asks the other members until the log may be started, then calls node_start_replica. */
 void node_bootstrap_start(struct node *n);
+
+/* ---- node_selfcheck.c ---- */
+
+struct node_selfcheck_config {
+    uv_loop_t *loop;
+    struct rpc *rpc;
+    const struct cb_clock *clock;
+    const char *listen;   /* where a server of this process listens that has the health service */
+    uint64_t every_ms;    /* 0: 5000; from the end of one check to the next */
+    uint64_t deadline_ms; /* 0: 3000; for an answer */
+};
+
+/* From now on new connections there must be answered: three in a row that are not end the process.
+ * NULL, and a line in the log, when this machine cannot reach the port even now. Blocks for a
+ * second at most for each address in that case. */
+struct node_selfcheck *node_selfcheck_start(const struct node_selfcheck_config *config);
+/* Before rpc_close; frees `s` (which may be NULL) once the loop has turned. */
+void node_selfcheck_stop(struct node_selfcheck *s);
 
 /* ---- node_status.c ---- */
 

@@ -12,6 +12,7 @@
 
 #define KEEPALIVE_MS 500
 #define KEEPALIVE_TIMEOUT_MS 300
+#define CONNECT_TIMEOUT_MS 1000 /* a busy host needs some */
 
 struct rpc_client {
     struct rpc *rpc;
@@ -56,17 +57,20 @@ static grpc_channel *create_channel(const struct rpc_client_config *config)
     uint32_t keepalive_ms = config->keepalive_ms != 0 ? config->keepalive_ms : KEEPALIVE_MS;
     uint32_t timeout_ms =
         config->keepalive_timeout_ms != 0 ? config->keepalive_timeout_ms : KEEPALIVE_TIMEOUT_MS;
+    uint32_t connect_ms =
+        config->connect_timeout_ms != 0 ? config->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     grpc_arg args[] = {
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (int)keepalive_ms),
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)timeout_ms),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* as many as it takes */
         int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
-        /* In spite of its name the time for one attempt to connect; a busy host needs some. */
-        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000),
+        /* In spite of its name the time for one attempt to connect. */
+        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, (int)connect_ms),
         int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500),
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)CB_STREAM_MESSAGE_MAX),
         int_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* what was asked is asked again above this layer */
         int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        /* Else clients of one address share a connection, and one of them shows nothing new. */
         int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
         int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),

@@ -1,9 +1,10 @@
 /* A channel to one address: unary calls and streams to the server there.
  *
- * The library connects at the first call and again by itself (100 ms backoff, growing to 500 ms;
- * 1 s for one attempt). A call to an address that cannot be reached fails with RPC_UNAVAILABLE; who
- * wants it again starts another. A peer that is silent is found by pings: after keepalive_ms +
- * keepalive_timeout_ms what runs on the connection ends with RPC_UNAVAILABLE.
+ * No two clients share a connection. The library connects at the first call and again by itself
+ * (100 ms backoff, growing to 500 ms; connect_timeout_ms for one attempt). A call to an address
+ * that cannot be reached fails with RPC_UNAVAILABLE; who wants it again starts another. A peer
+ * that is silent is found by pings: after keepalive_ms + keepalive_timeout_ms what runs on the
+ * connection ends with RPC_UNAVAILABLE.
  *
  * Owns:      the connection, and every call until it has ended.
  * Life:      each call's `done` and each stream's on_closed comes exactly once, also when
@@ -27,6 +28,7 @@ struct rpc_client_config {
     const char *target;            /* "host:port", a valid cb_addr with a port; copied */
     uint32_t keepalive_ms;         /* 0: 500; at least 100, which is what our servers allow */
     uint32_t keepalive_timeout_ms; /* 0: 300 */
+    uint32_t connect_timeout_ms;   /* 0: 1000, at least 100; until the server has spoken */
 };
 
 /* `reply` is empty unless the status is RPC_OK; it is valid during the call. */

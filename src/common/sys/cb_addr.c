@@ -204,3 +204,17 @@ bool cb_addr_is_loopback(const struct cb_addr *a)
     }
     CB_UNREACHABLE("cb_addr_kind");
 }
+
+bool cb_addr_is_wildcard(const struct cb_addr *a)
+{
+    static const uint8_t zeros[4];
+    struct in6_addr v6;
+    if (a->kind == CB_ADDR_IPV4) {
+        return strcmp(a->host, "0.0.0.0") == 0; /* inet_pton takes no other form of it */
+    }
+    if (a->kind != CB_ADDR_IPV6 || inet_pton(AF_INET6, a->host, &v6) != 1) {
+        return false;
+    }
+    return IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6) && memcmp(&v6.s6_addr[12], zeros, sizeof zeros) == 0);
+}

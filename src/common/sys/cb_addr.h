@@ -50,5 +50,7 @@ void cb_addr_format(const struct cb_addr *a, char out[static CB_ADDRESS_MAX]);
 /* True for 127.0.0.0/8, ::1, their mapped forms, "localhost" and unix sockets: no other machine
  * reaches them (design D11). Another name may resolve to loopback and is still false. */
 bool cb_addr_is_loopback(const struct cb_addr *a);
+/* True for 0.0.0.0, :: and the mapped form: who listens there listens on every address. */
+bool cb_addr_is_wildcard(const struct cb_addr *a);
 
 #endif

@@ -1,5 +1,6 @@
 #include "common/sys/cb_service.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -67,4 +68,24 @@ uint64_t cb_service_raise_descriptor_limit(void)
         }
     }
     return limit.rlim_cur;
+}
+
+struct cb_service_descriptors cb_service_descriptors(void)
+{
+    struct cb_service_descriptors d = {.used = 0, .limit = 0};
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        d.limit = limit.rlim_cur;
+    }
+    DIR *dir = opendir("/proc/self/fd");
+    if (dir == NULL) {
+        d.used = d.limit; /* there is none left to look with */
+        return d;
+    }
+    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        d.used += e->d_name[0] != '.';
+    }
+    d.used--; /* that of `dir` */
+    (void)closedir(dir);
+    return d;
 }

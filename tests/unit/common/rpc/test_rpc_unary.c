@@ -1,6 +1,9 @@
 /* Proves that a unary call gets its answer, at once, later or never, exactly once; and that what is
  * wrong with a call, a message or an address is a status or a sentence. */
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "unit/common/rpc/rpc_fixture.h"
 
@@ -304,6 +307,35 @@ static void refused(void **state)
     fixture_close(&f);
 }
 
+/* The system accepts, and nobody speaks: as long as the client was told to wait for that. */
+static void silent_listener(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct outcome o = {0};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    char target[64];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    fixture_open_client(&f, ntohs(at.sin_port));
+    fixture_close_client(&f);
+    (void)snprintf(target, sizeof target, "127.0.0.1:%u", f.port);
+    const struct rpc_client_config config = {.target = target, .connect_timeout_ms = 1500};
+    f.client = rpc_client_create(f.rpc, &config);
+    uint64_t begin = uv_hrtime();
+    call_and_wait(&f, "/t/Echo", "x", &o);
+    uint64_t took = uv_hrtime() - begin;
+    print_message("given up after %u ms\n", (unsigned)(took / CB_NS_PER_MS));
+    assert_int_equal(o.code, RPC_UNAVAILABLE);
+    assert_true(took >= 1400 * CB_NS_PER_MS); /* not the default */
+    outcome_fini(&o);
+    fixture_close(&f);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(busy_port, setup, teardown),
         cmocka_unit_test_setup_teardown(reconnects, setup, teardown),
         cmocka_unit_test(refused),
+        cmocka_unit_test(silent_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,22 @@ static void refuses(void **state)
     }
 }
 
+static void wildcards(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"0.0.0.0:1", "[::]:1", "[0:0::0]:1", "[::ffff:0.0.0.0]:1"};
+    struct cb_addr a;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        assert_int_equal(cb_addr_parse(&a, all[i]), CB_ADDR_OK);
+        assert_true(cb_addr_is_wildcard(&a));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        bool is_one = strcmp(good[i].host, "0.0.0.0") == 0 || strcmp(good[i].host, "::") == 0;
+        assert_int_equal(cb_addr_parse(&a, good[i].text), CB_ADDR_OK);
+        assert_int_equal(cb_addr_is_wildcard(&a), is_one);
+    }
+}
+
 static void lengths(void **state)
 {
     (void)state;
@@ -142,10 +158,8 @@ static void host_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes),
-        cmocka_unit_test(refuses),
-        cmocka_unit_test(lengths),
-        cmocka_unit_test(host_alone),
+        cmocka_unit_test(takes),   cmocka_unit_test(refuses),    cmocka_unit_test(wildcards),
+        cmocka_unit_test(lengths), cmocka_unit_test(host_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,23 @@ static void raises_the_limit(void **state)
     assert_int_equal(r.rlim_cur, r.rlim_max);
 }
 
+static void counts_descriptors(void **state)
+{
+    struct rlimit r;
+    (void)state;
+    struct cb_service_descriptors before = cb_service_descriptors();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &r), 0);
+    assert_int_equal(before.limit, r.rlim_cur);
+    int fd = dup(STDERR_FILENO);
+    assert_true(fd >= 0);
+    assert_int_equal(cb_service_descriptors().used, before.used + 1);
+    r.rlim_cur = (rlim_t)fd + 1; /* none is left */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
+    assert_int_equal(cb_service_descriptors().used, (rlim_t)fd + 1);
+    assert_int_equal(cb_service_descriptors().limit, (rlim_t)fd + 1);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +126,7 @@ int main(void)
         cmocka_unit_test(tells_nobody_without_a_manager),
         cmocka_unit_test(takes_sockets_that_are_for_it),
         cmocka_unit_test(raises_the_limit),
+        cmocka_unit_test(counts_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
