@@ -45,10 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cb_span in = cb_span(data, size);
     struct wire_status status = {0};
     struct wire_identify_reply reply;
+    struct wire_clock_reply clock;
     try_to_node(in);
     try_to_proxy(in);
     if (wire_identify_reply_decode(&reply, in) == WIRE_OK) {
         CB_ASSERT(reply.state < WIRE_IDENTIFY_STATE_END);
+    }
+    if (wire_clock_reply_decode(&clock, in) == WIRE_OK) {
+        CB_ASSERT(clock.now_ns <= CB_CLUSTER_CLOCK_MAX && clock.knows == (clock.term != 0));
     }
     if (wire_status_decode(&status, in) == WIRE_OK) {
         CB_ASSERT(status.n_members <= status.cap_members);
