@@ -147,11 +147,16 @@ void node_core_init(struct node *n)
 
 void node_core_create(struct node *n)
 {
-    const struct core_config config = {
+    struct core_config config = {
         .self = node_id(n),
         .session_timeout_ns = n->options->session_timeout_ns,
         .data_dir = n->options->data_dir,
     };
+    for (size_t i = 0; i < n->options->n_members; i++) {
+        if (i != n->options->self) {
+            config.others[config.n_others++] = i + 1;
+        }
+    }
     const struct core_env env = {
         .data = n,
         .clock = n->clock,
@@ -164,6 +169,7 @@ void node_core_create(struct node *n)
         .serving = on_serving,
         .must_wait = must_wait,
         .address_of = address_of,
+        .ask_clock = node_clock_ask,
     };
     n->core = core_create(&config, &env, n->store);
     service_set_proposer(n->service, core_proposer(n->core));
