@@ -121,14 +121,10 @@ bool prop_clock_heard(struct prop_clock *c,
 {
     CB_ASSERT(who < c->n_others && word->now_ns <= CB_CLUSTER_CLOCK_MAX);
     bool was_known = c->is_known;
-    if (!word->knows) {
-        c->others[who].has_answered = true;
-        c->others[who].now_ns = word->now_ns;
-        c->others[who].boot_ns = boot_ns;
-        return false;
-    }
-    c->others[who].has_answered = false; /* what it said of its wall clock is past */
-    if (!c->is_guess && word->term >= log_term) {
+    c->others[who].has_answered = true;
+    c->others[who].now_ns = word->now_ns;
+    c->others[who].boot_ns = boot_ns;
+    if (word->knows && word->term >= log_term && !c->is_guess) {
         take(c, word, boot_ns);
         c->is_settled = true;
     }
@@ -137,7 +133,7 @@ bool prop_clock_heard(struct prop_clock *c,
 
 /* ---- leading without a clock ---- */
 
-/* What the wall clocks say, from the least on. */
+/* What the members say, from the least on. */
 struct readings {
     uint64_t sorted[CB_CLUSTER_NODES_MAX];
     uint32_t n;
@@ -152,10 +148,10 @@ static void add(struct readings *r, uint64_t now_ns)
     r->sorted[at] = now_ns;
 }
 
-/* This node's, and those of who has said that it does not know either. Who has no idea counts as
- * one whose wall clock has not moved. */
+/* By this node's wall clock, and by those of the others, or what one knows of an older leader. Who
+ * has no idea counts as one whose wall clock has not moved. */
 static void
-ask_walls(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns, struct readings *r)
+read_all(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns, struct readings *r)
 {
     r->n = 0;
     add(r, prop_clock_by_wall(c, wall_ns));
@@ -174,15 +170,15 @@ enum prop_clock_lead prop_clock_lead(
     if (c->is_known) {
         return PROP_CLOCK_RUNS;
     }
-    struct readings walls;
+    struct readings all;
     uint32_t members = c->n_others + 1;
-    ask_walls(c, boot_ns, wall_ns, &walls);
-    if (walls.n < members && may_wait) {
+    read_all(c, boot_ns, wall_ns, &all);
+    if (all.n < members && may_wait) {
         return PROP_CLOCK_WAITS;
     }
     uint64_t before = c->last_ns;
-    bool is_majority = 2 * walls.n > members;
-    set(c, is_majority ? walls.sorted[(walls.n - 1) / 2] : before, boot_ns);
+    bool is_majority = 2 * all.n > members;
+    set(c, is_majority ? all.sorted[(all.n - 1) / 2] : before, boot_ns);
     c->is_guess = true;
     *moved_ns = c->now_ns - before;
     return is_majority ? PROP_CLOCK_FROM_WALL : PROP_CLOCK_STANDS;

@@ -23,10 +23,10 @@
  *   3. When none of those that answer knows, and they are a majority with this node, their wall
  *      clocks count: each says what its own makes of the time since its last stored stamp, never
  *      less than nothing, and the lower median holds. So no wall clock alone moves anything: a step
- *      ahead needs two of them, and a single node has nobody else to ask. (A member that is
- *      silent is taken for one that is down: after a power failure the last one may come back much
- *      later, or never. If it is cut off instead, and knows, the others' wall clocks may lead away
- *      from it, by two steps in the same direction.)
+ *      ahead needs two of them, and a single node has nobody else to ask. (A member that knows
+ *      by an older leader is one voice among these. One that is silent is taken for one that is
+ *      down: after a power failure the last one may come back much later, or never. If it is cut
+ *      off instead, and knows, two wall clocks that were put forward lead away from it.)
  *   4. Else the clock stands at the last stamp: late by as long as the cluster was away, so that
  *      nothing is early.
  *   5. Once a leader's first entry is applied its clock is the cluster's: no answer moves it any
@@ -89,7 +89,7 @@ struct prop_clock {
     uint32_t n_others;
     struct {
         bool has_answered;
-        uint64_t now_ns;  /* by its wall clock, 0: it has no idea; ... */
+        uint64_t now_ns;  /* as it said, 0: it has no idea; ... */
         uint64_t boot_ns; /* ...came at this CLOCK_BOOTTIME */
     } others[CB_CLUSTER_NODES_MAX];
 };

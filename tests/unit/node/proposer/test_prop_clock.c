@@ -159,16 +159,22 @@ static void of_two_in_one_term_the_later_counts(void **state)
     assert_int_equal(prop_clock_now(&c, 20), 3000);
 }
 
-static void a_clock_of_an_older_leader_is_not_used(void **state)
+static void a_clock_of_an_older_leader_is_one_voice_of_all(void **state)
 {
     (void)state;
     start(2, 1000, 50000);
     assert_false(knows(0, 900000, 80, TERM - 1, 20));
     assert_false(c.is_settled);
     does_not_know(1, 1000, 25);
-    assert_int_equal(lead(true, 30, 50000), PROP_CLOCK_WAITS); /* for a better one */
-    assert_int_equal(lead(false, 30, 50000), PROP_CLOCK_FROM_WALL);
-    assert_int_equal(prop_clock_now(&c, 30), 1000);
+    assert_int_equal(lead(true, 30, 50000), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, 30), 1005);
+
+    /* Of the leader of a moment ago nobody else has heard. */
+    start(2, 1000, 50000);
+    assert_false(knows(0, 9000, 80, TERM - 1, 20));
+    assert_false(knows(1, 9001, 80, TERM - 1, 20));
+    assert_int_equal(lead(true, 20, 3600 * S), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, 20), 9001);
 }
 
 static void old_entries_do_not_set_back_what_a_member_said(void **state)
@@ -301,7 +307,7 @@ int main(void)
         cmocka_unit_test(a_member_that_knows_is_believed),
         cmocka_unit_test(no_answer_sets_it_back),
         cmocka_unit_test(of_two_in_one_term_the_later_counts),
-        cmocka_unit_test(a_clock_of_an_older_leader_is_not_used),
+        cmocka_unit_test(a_clock_of_an_older_leader_is_one_voice_of_all),
         cmocka_unit_test(old_entries_do_not_set_back_what_a_member_said),
         cmocka_unit_test(who_was_told_tells_others),
         cmocka_unit_test(who_has_stored_nothing_has_no_idea),
