@@ -52,6 +52,7 @@ static void on_service_closed(void *ctx)
 static void stop_serving(struct node *n)
 {
     uv_close((uv_handle_t *)&n->stop_timer, NULL);
+    node_clock_close(n);
     service_close(n->service, on_service_closed, n);
 }
 
@@ -105,7 +106,8 @@ static void init_loop(struct node *n)
 
 static void take_ports(struct node *n)
 {
-    const struct service_source source = {n, node_status_fill, node_status_identify};
+    const struct service_source source = {n, node_status_fill, node_status_identify,
+                                          node_clock_fill};
     struct cb_buf error;
     cb_buf_init(&error);
     /* gRPC's own complaint takes a screen, and the raft port is taken much later, when there may be
@@ -114,6 +116,7 @@ static void take_ports(struct node *n)
     node_ready_check_port(n->options->listen_raft, "raft, the port after gRPC's");
     node_http_open(n);
     n->rpc = rpc_create(&n->loop);
+    node_clock_create(n);
     n->service = service_create(n->rpc, &source);
     if (!service_listen(n->service, n->options->listen_grpc, &error)) {
         cb_die("%.*s", (int)cb_buf_len(&error), (const char *)cb_buf_span(&error).ptr);

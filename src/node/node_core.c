@@ -153,12 +153,17 @@ void node_core_init(struct node *n)
 
 void node_core_create(struct node *n)
 {
-    const struct core_config config = {
+    struct core_config config = {
         .self = node_id(n),
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
         .data_dir = n->options->data_dir,
     };
+    for (size_t i = 0; i < n->options->n_members; i++) {
+        if (i != n->options->self) {
+            config.others[config.n_others++] = i + 1;
+        }
+    }
     const struct core_env env = {
         .data = n,
         .clock = n->clock,
@@ -172,6 +177,7 @@ void node_core_create(struct node *n)
         .led = on_led,
         .must_wait = must_wait,
         .address_of = address_of,
+        .ask_clock = node_clock_ask,
     };
     n->core = core_create(&config, &env, n->store);
     service_set_proposer(n->service, core_proposer(n->core));

@@ -1,6 +1,7 @@
 /* What the files of the node share: node.c puts the parts together, node_core.c is the environment
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
- * node_selfcheck.c looks after the gRPC listener, node_status.c answers about it all. */
+ * node_clock.c asks other members for their clocks, node_selfcheck.c looks after the gRPC listener,
+ * node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -29,6 +30,7 @@ struct node_timer {
 };
 
 struct node_bootstrap;
+struct node_clock;
 struct node_selfcheck;
 
 struct node {
@@ -46,6 +48,7 @@ struct node {
     struct store *store;
     enum node_phase phase;
     struct node_bootstrap *bootstrap; /* while it waits for the other members */
+    struct node_clock *clocks;
     struct core *core;
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it is about to start */
@@ -83,6 +86,16 @@ void node_store_set_phase(struct node *n, enum node_phase phase);
 
 /* Asks the other members until the log may be started, then calls node_start_replica. */
 void node_bootstrap_start(struct node *n);
+
+/* ---- node_clock.c ---- */
+
+void node_clock_create(struct node *n);
+/* For core_env. */
+void node_clock_ask(void *data, uint64_t id);
+/* For service_source. */
+void node_clock_fill(void *data, struct wire_clock_reply *out);
+/* No answer comes any more. */
+void node_clock_close(struct node *n);
 
 /* ---- node_selfcheck.c ---- */
 

@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_status status = {0};
     struct wire_identify_reply reply;
     struct wire_leadership leadership;
+    struct wire_clock_reply clock;
     try_to_node(in);
     try_to_proxy(in);
     if (wire_identify_reply_decode(&reply, in) == WIRE_OK) {
@@ -54,6 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (wire_leadership_decode(&leadership, in) == WIRE_OK) {
         CB_ASSERT(strnlen(leadership.leader, sizeof leadership.leader) < sizeof leadership.leader);
+    }
+    if (wire_clock_reply_decode(&clock, in) == WIRE_OK) {
+        CB_ASSERT(clock.now_ns <= CB_CLUSTER_CLOCK_MAX && clock.knows == (clock.term != 0));
     }
     if (wire_status_decode(&status, in) == WIRE_OK) {
         CB_ASSERT(status.n_members <= status.cap_members);

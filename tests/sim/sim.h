@@ -7,6 +7,7 @@
  *     sim_node.c      nodes: their processes       sim_conn.c    sockets of clients
  *     sim_store.c     their stores                 sim_faults.c  what goes wrong, and when
  *     sim_answers.c   what clients read, and the log
+ *     sim_clock.c     the cluster's clock
  *     sim_stream.c    streams of proxies to nodes  sim_check.c   what must never be
  *     sim_run.c       one run from begin to end    sim_main.c    many runs, each in a process
  *
@@ -87,6 +88,9 @@ enum sim_fault {
     X(transfers, "handovers asked for")                                                            \
     X(disks_full, "times a disk was full")                                                         \
     X(clock_steps, "steps of a wall clock")                                                        \
+    X(clocks_told, "times a node told another the cluster's clock")                                \
+    X(clocks_by_wall, "times that wall clocks, put forward, led the cluster's clock ahead")        \
+    X(clocks_late_ms, "milliseconds that the clusters' clocks had lost at the end")                \
     X(torn_appends, "appends torn by a crash")                                                     \
     X(store_crashes_early, "crashes before a commit of the store that was under way")              \
     X(store_crashes_late, "crashes after a commit of the store, before it was told")               \
@@ -158,7 +162,9 @@ struct sim_node {
     struct fake_node *fake;
     struct cb_clock clock;
     int64_t wall_offset_ns;
-    struct store_mem_disk *disk; /* NULL: LMDB */
+    uint64_t wall_stepped_on_ns;             /* by so much in all its wall clock was put forward */
+    uint64_t clock_calls[SIM_NODES_MAX + 1]; /* by id: number of the call that is under way */
+    struct store_mem_disk *disk;             /* NULL: LMDB */
     char dir[64];
     struct store *store; /* NULL: the process is down */
     struct core *core;
@@ -236,6 +242,8 @@ struct sim {
     jmp_buf dead;    /* out of a process that has died */
     struct sim_node *dying;
     bool faults_are_over;
+    uint64_t stamp_ns, stamped_ns; /* of the newest entry, and when it was applied first */
+    uint64_t clock_ahead_ns;       /* that wall clocks have led the cluster's ahead of time */
 };
 
 /* ---- sim_options.c ---- */
@@ -286,6 +294,13 @@ struct sim_node *sim_leader(struct sim *s);
 /* The live process's counters and those of earlier ones. */
 struct replica_counters sim_node_counters(const struct sim_node *n);
 struct proposer_counters sim_node_proposer_counters(const struct sim_node *n);
+
+/* ---- sim_clock.c ---- */
+
+/* For core_env. */
+void sim_clock_ask(void *data, uint64_t id);
+/* An entry with this stamp was applied as the first. */
+void sim_clock_stamped(struct sim *s, uint64_t stamp_ns);
 
 /* ---- sim_store.c ---- */
 

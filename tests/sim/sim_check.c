@@ -249,6 +249,7 @@ static void check_history(struct sim *s)
             .forgotten_ns = 22 * CB_NS_PER_S, /* one that waits to be let go of waits 20 */
         };
     }
+    options.clock_error_ns += s->clock_ahead_ns;
     struct hist_verdict verdict;
     struct cb_buf text = CB_BUF_NULL;
     if (!history_check(s->history, &options, &verdict, &text)) {
@@ -279,4 +280,6 @@ void sim_check_end(struct sim *s)
     sim_answers_check(s);
     check_history(s);
     count_commands(s);
+    s->counters.clocks_late_ms +=
+        s->stamped_ns > s->stamp_ns ? (s->stamped_ns - s->stamp_ns) / CB_NS_PER_MS : 0;
 }

@@ -6,7 +6,7 @@
 #include "sim/sim_faults_internal.h"
 
 #define STEP_BACK_MAX_NS SECONDS(3600)
-#define STEP_ON_MAX_NS MILLIS(500)
+#define STEP_ON_MAX_NS SECONDS(3600)
 
 /* ---- whom ---- */
 
@@ -215,14 +215,15 @@ static void do_rot(struct sim *s)
 
 /* ---- the rest ---- */
 
-/* Backwards by up to an hour, forwards by little: a node that has only replayed takes what its wall
- * clock has gained for time that has passed, as long as it does not ask the others (design D2). */
+/* Either way, while its node runs or is down. */
 static void do_clock(struct sim *s)
 {
     s->counters.clock_steps++;
-    bool is_back = !sim_one_in(s, 4);
-    int64_t by = (int64_t)sim_between(s, 0, is_back ? STEP_BACK_MAX_NS : STEP_ON_MAX_NS);
-    sim_fault_any_node(s)->wall_offset_ns += is_back ? -by : by;
+    struct sim_node *n = sim_fault_any_node(s);
+    bool is_back = sim_one_in(s, 2);
+    uint64_t by = sim_between(s, 0, is_back ? STEP_BACK_MAX_NS : STEP_ON_MAX_NS);
+    n->wall_offset_ns += is_back ? -(int64_t)by : (int64_t)by;
+    n->wall_stepped_on_ns += is_back ? 0 : by;
 }
 
 static void on_transfer(void *arg)

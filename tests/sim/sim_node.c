@@ -223,7 +223,11 @@ static void watch(void *data, const struct replica_entry *e, const struct jsm *m
     sim_note(n->sim, n->id, jsm_log_digest(machine));
     sim_say(n->sim, "n%u applies %llu.%llu", (unsigned)n->id, (unsigned long long)e->index,
             (unsigned long long)e->term);
+    bool is_first = e->index > sim_oracle_index(n->sim->oracle);
     sim_oracle_applied(n->sim->oracle, n->id, e->index, e->term, e->bytes, machine);
+    if (is_first) {
+        sim_clock_stamped(n->sim, jsm_stamp_ns(machine));
+    }
 }
 
 /* ---- life ---- */
@@ -236,11 +240,16 @@ static void on_store_notify(void *data)
 
 static void make_core(struct sim_node *n)
 {
-    const struct core_config config = {
+    struct core_config config = {
         .self = n->id,
         .session_timeout_ns = n->sim->options.session_timeout_ns,
         .data_dir = n->dir,
     };
+    for (uint64_t id = 1; id <= n->sim->options.nodes; id++) {
+        if (id != n->id) {
+            config.others[config.n_others++] = id;
+        }
+    }
     const struct core_env env = {
         .data = n,
         .clock = &n->clock,
@@ -254,6 +263,7 @@ static void make_core(struct sim_node *n)
         .led = led,
         .must_wait = must_wait,
         .address_of = address_of,
+        .ask_clock = sim_clock_ask,
         .die = die,
     };
     n->core = core_create(&config, &env, n->store);
@@ -327,6 +337,9 @@ void sim_node_boot(struct sim_node *n)
     for (int i = 0; i < CORE_TIMER_COUNT; i++) {
         n->timers[i].at_ns = JSM_NEVER;
         n->timers[i].number++;
+    }
+    for (uint32_t id = 1; id <= SIM_NODES_MAX; id++) {
+        n->clock_calls[id]++; /* those of the process before */
     }
     n->store = sim_store_open(n, on_store_notify);
     make_core(n);

@@ -23,6 +23,8 @@
 #define CB_ADDRESS_MAX 300                  /* "host:port", host names are at most 253 bytes */
 #define CB_ID_MAX ((UINT64_C(1) << 53) - 1) /* ids stay exact in a double (design D13) */
 #define CB_CLUSTER_NODES_MAX 7
+/* A clock of the cluster that a member tells, in ns, so that no sum overflows: 146 years. */
+#define CB_CLUSTER_CLOCK_MAX (UINT64_C(1) << 62)
 #define CB_STATUS_COUNTERS_MAX                                                                     \
     256 /* counters in one status reply; there are fewer in the sources */
 

@@ -126,6 +126,30 @@ void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_b
     wire_arena_fini(&a);
 }
 
+void wire_clock_request_encode(const struct wire_clock_request *m, struct cb_buf *out)
+{
+    const Coolbeans__V1__ClockRequest p = {
+        .base = BASE(clock_request),
+        .cluster = m->cluster,
+        .id = m->id,
+    };
+    wire_pack(&p.base, out);
+}
+
+void wire_clock_reply_encode(const struct wire_clock_reply *m, struct cb_buf *out)
+{
+    const Coolbeans__V1__ClockReply p = {
+        .base = BASE(clock_reply),
+        .cluster = m->cluster,
+        .id = m->id,
+        .knows = m->knows,
+        .now_ns = m->now_ns,
+        .index = m->index,
+        .term = m->term,
+    };
+    wire_pack(&p.base, out);
+}
+
 /* ---- decoding ---- */
 
 /* These end up in an operator's terminal. */
@@ -266,6 +290,56 @@ enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m, struct
     *m = (struct wire_identify_reply){0};
     if (p != NULL) {
         e = take_identify_reply(m, p);
+    }
+    wire_arena_fini(&a);
+    return e;
+}
+
+enum wire_error wire_clock_request_decode(struct wire_clock_request *m, struct cb_span bytes)
+{
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const Coolbeans__V1__ClockRequest *p =
+        wire_unpack(&a, &coolbeans__v1__clock_request__descriptor, bytes, &e);
+    *m = (struct wire_clock_request){0};
+    if (p != NULL) {
+        *m = (struct wire_clock_request){.cluster = p->cluster, .id = p->id};
+    }
+    wire_arena_fini(&a);
+    return e;
+}
+
+static enum wire_error take_clock_reply(struct wire_clock_reply *m,
+                                        const Coolbeans__V1__ClockReply *p)
+{
+    bool knows = p->knows != 0;
+    bool has_entry = p->index != 0 && p->term != 0;
+    bool has_none = p->index == 0 && p->term == 0;
+    if (p->now_ns > CB_CLUSTER_CLOCK_MAX || (knows ? !has_entry : !has_none)) {
+        return WIRE_BAD_RANGE;
+    }
+    *m = (struct wire_clock_reply){
+        .cluster = p->cluster,
+        .id = p->id,
+        .knows = knows,
+        .now_ns = p->now_ns,
+        .index = p->index,
+        .term = p->term,
+    };
+    return WIRE_OK;
+}
+
+enum wire_error wire_clock_reply_decode(struct wire_clock_reply *m, struct cb_span bytes)
+{
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const Coolbeans__V1__ClockReply *p =
+        wire_unpack(&a, &coolbeans__v1__clock_reply__descriptor, bytes, &e);
+    *m = (struct wire_clock_reply){0};
+    if (p != NULL) {
+        e = take_clock_reply(m, p);
     }
     wire_arena_fini(&a);
     return e;

@@ -75,6 +75,20 @@ struct wire_identify_reply {
     uint8_t name_bytes[CB_NODE_NAME_MAX];
 };
 
+struct wire_clock_request {
+    uint64_t cluster;
+    uint64_t id;
+};
+
+struct wire_clock_reply {
+    uint64_t cluster;
+    uint64_t id;
+    bool knows;
+    uint64_t now_ns; /* at most CB_CLUSTER_CLOCK_MAX */
+    uint64_t index;  /* these two are 0 unless it knows, and then they are not */
+    uint64_t term;
+};
+
 /* A zeroed message is an empty one. _clear empties it and keeps the memory. */
 void wire_status_clear(struct wire_status *m);
 void wire_status_fini(struct wire_status *m);
@@ -86,6 +100,8 @@ struct wire_status_counter *wire_status_add_counter(struct wire_status *m);
 void wire_status_encode(const struct wire_status *m, struct cb_buf *out);
 void wire_identify_request_encode(const struct wire_identify_request *m, struct cb_buf *out);
 void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out);
+void wire_clock_request_encode(const struct wire_clock_request *m, struct cb_buf *out);
+void wire_clock_reply_encode(const struct wire_clock_reply *m, struct cb_buf *out);
 
 /* `m` of a status is zeroed or was decoded into before; of the others it is overwritten. On an
  * error it holds nothing to be used. */
@@ -94,5 +110,9 @@ CB_MUST_USE enum wire_error wire_identify_request_decode(struct wire_identify_re
                                                          struct cb_span bytes);
 CB_MUST_USE enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m,
                                                        struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_clock_request_decode(struct wire_clock_request *m,
+                                                      struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_clock_reply_decode(struct wire_clock_reply *m,
+                                                    struct cb_span bytes);
 
 #endif

@@ -23,6 +23,7 @@ static void make_proposer(struct core *c)
 {
     const struct proposer_config config = {
         .self = c->config.self,
+        .n_others = c->config.n_others,
         .session_timeout_ns = c->config.session_timeout_ns,
         .limits = c->config.limits,
         .stamp_wall_ns = c->spans.durable.wall_ns,
@@ -66,6 +67,7 @@ void core_set_replica(struct core *c, struct replica *r)
 void core_started(struct core *c)
 {
     replica_durable(c->replica, c->spans.durable.index);
+    core_clock_turn(c);
 }
 
 void core_turn(struct core *c)
@@ -97,6 +99,9 @@ void core_timer_fired(struct core *c, enum core_timer which)
         return;
     case CORE_TIMER_INSTALL:
         core_install_retry(c);
+        return;
+    case CORE_TIMER_CLOCK:
+        core_clock_turn(c);
         return;
     case CORE_TIMER_COUNT:
         break;

@@ -24,10 +24,16 @@ struct core;
 #define CORE_SPAN_NS (200 * CB_NS_PER_MS)
 #define CORE_SPAN_BYTES (4 * CB_MIB)
 
+/* Between two questions to a member for its clock. */
+#define CORE_ASK_CLOCK_NS (200 * CB_NS_PER_MS)
+/* An answer that comes later than this is not used: so late may the clock be by it. */
+#define CORE_CLOCK_LATE_NS (500 * CB_NS_PER_MS)
+
 enum core_timer {
     CORE_TIMER_PROPOSER, /* CLOCK_BOOTTIME */
     CORE_TIMER_SPAN,     /* CLOCK_MONOTONIC */
     CORE_TIMER_INSTALL,  /* CLOCK_MONOTONIC */
+    CORE_TIMER_CLOCK,    /* CLOCK_MONOTONIC */
     CORE_TIMER_COUNT
 };
 
@@ -51,12 +57,17 @@ struct core_env {
     bool (*must_wait)(void *data);
     /* The gRPC address of a member, "" when there is no such id. */
     const char *(*address_of)(void *data, uint64_t id);
+    /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from
+     * within the call, with NULL at the latest some CORE_CLOCK_LATE_NS later. */
+    void (*ask_clock)(void *data, uint64_t id);
     /* Must not return. NULL: cb_die. */
     void (*die)(void *data, const char *sentence);
 };
 
 struct core_config {
-    uint64_t self; /* node id */
+    uint64_t self;                         /* node id */
+    uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
+    uint32_t n_others;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
     const char *data_dir; /* for sentences alone; lives as long as the core */
@@ -78,7 +89,8 @@ struct replica_mark core_stored_applied(const struct core *c);
 struct replica_mark core_stored_appended(const struct core *c);
 /* For replica_create. */
 void core_replica_events(struct core *c, struct replica_events *out);
-/* To be called with it before replica_start. `core_started` follows once that has succeeded. */
+/* To be called with it before replica_start. `core_started` follows once that has succeeded; the
+ * other members are asked for their clocks from then on. */
 void core_set_replica(struct core *c, struct replica *r);
 void core_started(struct core *c);
 
@@ -89,6 +101,11 @@ void core_before_sleep(struct core *c);
 void core_timer_fired(struct core *c, enum core_timer which);
 /* On the loop, some time after the store's `notify`. */
 void core_store_notified(struct core *c);
+
+/* What this member says of its clock to one that asks, at any time. */
+struct prop_clock_word core_clock_tell(const struct core *c);
+/* What member `id` said, checked by its decoder; NULL: nothing. A turn follows. */
+void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_word *word);
 
 struct proposer *core_proposer(struct core *c);
 const struct jsm *core_machine(const struct core *c);

@@ -1,6 +1,7 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
- * core_dump.c and core_install.c states to and from other members. */
+ * core_dump.c and core_install.c states to and from other members, core_clock.c asks them for their
+ * clocks. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
 
@@ -25,6 +26,11 @@ struct core_spans {
 
 struct core_install;
 
+struct core_asked {
+    bool is_asked;  /* its answer has not come */
+    uint64_t at_ns; /* CLOCK_BOOTTIME */
+};
+
 struct core {
     struct core_config config;
     struct core_env env;
@@ -37,6 +43,7 @@ struct core {
     bool role_is_pending;
     struct entry_decoder decoder;
     struct core_spans spans;
+    struct core_asked asked[CB_CLUSTER_NODES_MAX]; /* by place in config.others */
     struct cb_list dumps;         /* struct dump: states asked for by other members */
     struct core_install *install; /* the state of another member, on its way in */
     struct cb_list graves;        /* struct grave: machines that are being destroyed */
@@ -68,6 +75,11 @@ void core_span_want(struct core *c, uint64_t index);
 void core_span_lower(struct core *c);
 /* The store has another member's state now. */
 void core_span_swapped(struct core *c);
+
+/* ---- core_clock.c ---- */
+
+/* Asks whom there is to ask, and comes again by the timer. */
+void core_clock_turn(struct core *c);
 
 /* ---- core_dump.c ---- */
 

@@ -195,6 +195,13 @@ static void on_log(void *data, enum proposer_log what, const char *text, uint64_
     case PROPOSER_LOG_CLOCK_FROM_WALL:
         cb_log(CB_LOG_WARN, "clock.from-wall", "moved_s=%" PRIu64, number);
         return;
+    case PROPOSER_LOG_CLOCK_STANDS:
+        cb_log(CB_LOG_WARN, "clock.stands",
+               "msg=\"too few members answer: the cluster's clock goes on from the last stamp\"");
+        return;
+    case PROPOSER_LOG_CLOCK_DIFFERS:
+        cb_log(CB_LOG_WARN, "clock.differs", "cluster=%s by_s=%" PRIu64, text, number);
+        return;
     case PROPOSER_LOG_STREAM_REFUSED:
         cb_log(CB_LOG_INFO, "stream.ended", "why=\"%s\"", text);
         return;

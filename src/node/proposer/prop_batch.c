@@ -239,13 +239,32 @@ static bool is_blocked(const struct proposer *p)
     return p->n_flights >= CB_ENTRIES_IN_FLIGHT_PARTIAL && !p->is_built && !fills_an_entry(p);
 }
 
+/* Before the first entry. */
+static bool get_clock(struct proposer *p, uint64_t now_ns)
+{
+    uint64_t moved;
+    bool may_wait = now_ns < p->clock_until_ns;
+    uint64_t wall_ns = cb_clock_wall_ns(p->env.clock);
+    enum prop_clock_lead r = prop_clock_lead(&p->clock, may_wait, now_ns, wall_ns, &moved);
+    if (r == PROP_CLOCK_WAITS) {
+        return false;
+    }
+    p->has_clock = true;
+    if (r == PROP_CLOCK_FROM_WALL && moved > PROP_CLOCK_LOG_NS) {
+        p->env.log(p->env.data, PROPOSER_LOG_CLOCK_FROM_WALL, "", moved / CB_NS_PER_S);
+    } else if (r == PROP_CLOCK_STANDS) {
+        p->env.log(p->env.data, PROPOSER_LOG_CLOCK_STANDS, "", 0);
+    }
+    return true;
+}
+
 void prop_batch_run(struct proposer *p)
 {
     if (!p->is_leading) {
         return;
     }
     uint64_t now = prop_boottime(p);
-    if (p->retry_ns > now) {
+    if (p->retry_ns > now || (!p->has_clock && !get_clock(p, now))) {
         return;
     }
     prop_session_check_leases(p, now);
@@ -291,6 +310,9 @@ uint64_t prop_batch_next_ns(const struct proposer *p)
 {
     if (!p->is_leading) {
         return JSM_NEVER;
+    }
+    if (!p->has_clock) {
+        return p->clock_until_ns; /* an answer is a turn of its own */
     }
     if (p->retry_ns != 0) {
         return p->retry_ns;

@@ -2,44 +2,192 @@
 
 #include "common/base/cb_assert.h"
 
-void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns)
+void prop_clock_init(struct prop_clock *c, uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
 {
-    *c = (struct prop_clock){.last_ns = stamp_ns, .stamp_ns = stamp_ns, .wall_ns = wall_ns};
+    CB_ASSERT(n_others < CB_CLUSTER_NODES_MAX);
+    *c = (struct prop_clock){
+        .last_ns = stamp_ns,
+        .stored_ns = stamp_ns,
+        .stored_wall_ns = wall_ns,
+        .n_others = n_others,
+        .is_settled = n_others == 0,
+    };
 }
 
-void prop_clock_set(struct prop_clock *c, uint64_t stamp_ns, uint64_t boot_ns)
+static uint64_t since(uint64_t then, uint64_t now)
 {
-    c->is_live = true;
-    c->stamp_ns = stamp_ns;
+    return now > then ? now - then : 0;
+}
+
+static void set(struct prop_clock *c, uint64_t now_ns, uint64_t boot_ns)
+{
+    c->is_known = true;
+    c->now_ns = now_ns > c->last_ns ? now_ns : c->last_ns;
     c->boot_ns = boot_ns;
 }
 
-void prop_clock_applied(
-    struct prop_clock *c, uint64_t stamp_ns, bool live, bool own, uint64_t boot_ns)
+static uint64_t reading(const struct prop_clock *c, uint64_t boot_ns)
 {
-    if (stamp_ns > c->last_ns) {
-        c->last_ns = stamp_ns;
-    }
-    if (live && !own) {
-        prop_clock_set(c, c->last_ns, boot_ns);
-    }
-}
-
-uint64_t prop_clock_lead(struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns)
-{
-    if (c->is_live) {
-        return 0;
-    }
-    uint64_t away = c->wall_ns != 0 && wall_ns > c->wall_ns ? wall_ns - c->wall_ns : 0;
-    uint64_t now = c->stamp_ns + away;
-    uint64_t before = c->last_ns;
-    prop_clock_set(c, now > before ? now : before, boot_ns);
-    return c->stamp_ns - before;
+    return c->now_ns + since(c->boot_ns, boot_ns);
 }
 
 uint64_t prop_clock_now(const struct prop_clock *c, uint64_t boot_ns)
 {
-    CB_ASSERT(c->is_live);
-    uint64_t now = c->stamp_ns + (boot_ns > c->boot_ns ? boot_ns - c->boot_ns : 0);
+    CB_ASSERT(c->is_known);
+    uint64_t now = reading(c, boot_ns);
     return now > c->last_ns ? now : c->last_ns;
+}
+
+uint64_t prop_clock_by_wall(const struct prop_clock *c, uint64_t wall_ns)
+{
+    if (c->stored_wall_ns == 0) {
+        return 0;
+    }
+    uint64_t now = c->stored_ns + since(c->stored_wall_ns, wall_ns);
+    return now > c->last_ns ? now : c->last_ns;
+}
+
+/* ---- entries ---- */
+
+static void note_basis(struct prop_clock *c, const struct prop_clock_entry *e)
+{
+    c->index = e->index;
+    c->term = e->term > c->term ? e->term : c->term;
+}
+
+void prop_clock_applied(struct prop_clock *c,
+                        const struct prop_clock_entry *e,
+                        enum prop_clock_how how,
+                        uint64_t boot_ns)
+{
+    if (e->stamp_ns > c->last_ns) {
+        c->last_ns = e->stamp_ns;
+    }
+    switch (how) {
+    case PROP_CLOCK_LIVE:
+        if (e->index > c->index) {
+            note_basis(c, e);
+            set(c, c->last_ns, boot_ns);
+            c->is_guess = false;
+        }
+        break;
+    case PROP_CLOCK_OWN:
+        note_basis(c, e);
+        c->is_guess = false;
+        c->is_settled = true;
+        break;
+    case PROP_CLOCK_REPLAYED:
+    case PROP_CLOCK_LEADING:
+        break;
+    }
+    if (c->is_known && reading(c, boot_ns) < c->last_ns) {
+        set(c, c->last_ns, boot_ns); /* or it would stand still until it has caught up */
+    }
+}
+
+/* ---- other members ---- */
+
+struct prop_clock_word
+prop_clock_tell(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns)
+{
+    if (!c->is_known || c->is_guess) {
+        return (struct prop_clock_word){.now_ns = prop_clock_by_wall(c, wall_ns)};
+    }
+    return (struct prop_clock_word){
+        .knows = true,
+        .now_ns = prop_clock_now(c, boot_ns),
+        .index = c->index,
+        .term = c->term,
+    };
+}
+
+/* A clock of rule 1. */
+static void take(struct prop_clock *c, const struct prop_clock_word *word, uint64_t boot_ns)
+{
+    bool is_better = !c->is_known || word->term > c->term ||
+                     (word->term == c->term && word->now_ns > prop_clock_now(c, boot_ns));
+    if (is_better) {
+        set(c, word->now_ns, boot_ns);
+        c->index = word->index > c->index ? word->index : c->index;
+        c->term = word->term;
+    }
+}
+
+bool prop_clock_heard(struct prop_clock *c,
+                      uint32_t who,
+                      const struct prop_clock_word *word,
+                      uint64_t log_term,
+                      uint64_t boot_ns)
+{
+    CB_ASSERT(who < c->n_others && word->now_ns <= CB_CLUSTER_CLOCK_MAX);
+    bool was_known = c->is_known;
+    c->others[who].has_answered = true;
+    c->others[who].now_ns = word->now_ns;
+    c->others[who].boot_ns = boot_ns;
+    if (word->knows && word->term >= log_term && !c->is_guess) {
+        take(c, word, boot_ns);
+        c->is_settled = true;
+    }
+    return c->is_known && !was_known;
+}
+
+/* ---- leading without a clock ---- */
+
+/* What the members say, from the least on. */
+struct readings {
+    uint64_t sorted[CB_CLUSTER_NODES_MAX];
+    uint32_t n;
+};
+
+static void add(struct readings *r, uint64_t now_ns)
+{
+    uint32_t at = r->n++;
+    for (; at > 0 && r->sorted[at - 1] > now_ns; at--) {
+        r->sorted[at] = r->sorted[at - 1];
+    }
+    r->sorted[at] = now_ns;
+}
+
+/* By this node's wall clock, and by those of the others, or what one knows of an older leader. Who
+ * has no idea counts as one whose wall clock has not moved. */
+static void
+read_all(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns, struct readings *r)
+{
+    r->n = 0;
+    add(r, prop_clock_by_wall(c, wall_ns));
+    for (uint32_t i = 0; i < c->n_others; i++) {
+        uint64_t age = since(c->others[i].boot_ns, boot_ns);
+        if (c->others[i].has_answered && age <= PROP_CLOCK_FRESH_NS) {
+            add(r, c->others[i].now_ns == 0 ? 0 : c->others[i].now_ns + age);
+        }
+    }
+}
+
+enum prop_clock_lead prop_clock_lead(
+    struct prop_clock *c, bool may_wait, uint64_t boot_ns, uint64_t wall_ns, uint64_t *moved_ns)
+{
+    *moved_ns = 0;
+    if (c->is_known) {
+        return PROP_CLOCK_RUNS;
+    }
+    struct readings all;
+    uint32_t members = c->n_others + 1;
+    read_all(c, boot_ns, wall_ns, &all);
+    if (all.n < members && may_wait) {
+        return PROP_CLOCK_WAITS;
+    }
+    uint64_t before = c->last_ns;
+    bool is_majority = 2 * all.n > members;
+    set(c, is_majority ? all.sorted[(all.n - 1) / 2] : before, boot_ns);
+    c->is_guess = true;
+    *moved_ns = c->now_ns - before;
+    return is_majority ? PROP_CLOCK_FROM_WALL : PROP_CLOCK_STANDS;
+}
+
+void prop_clock_yield(struct prop_clock *c)
+{
+    if (c->is_guess) {
+        c->is_guess = false;
+        c->is_known = false;
+    }
 }

@@ -94,7 +94,9 @@ struct proposer {
     struct prop_clock clock;
 
     bool is_leading;
-    bool is_serving; /* leading, and our RESUME is applied */
+    bool is_serving;         /* leading, and our RESUME is applied */
+    bool has_clock;          /* leading, and the clock is known: there may be entries */
+    uint64_t clock_until_ns; /* leading without it: other members are waited for until then */
     uint64_t term;
     char leader[CB_ADDRESS_MAX];
 

@@ -18,7 +18,7 @@ struct proposer *proposer_create(const struct proposer_config *config,
     cb_list_init(&p->queued);
     cb_map_init(&p->session_by_id);
     entry_builder_init(&p->builder);
-    prop_clock_init(&p->clock, jsm_stamp_ns(machine), config->stamp_wall_ns);
+    prop_clock_init(&p->clock, config->n_others, jsm_stamp_ns(machine), config->stamp_wall_ns);
     p->timer_ns = JSM_NEVER;
     return p;
 }
@@ -41,6 +41,8 @@ static void drop_leadership(struct proposer *p)
     }
     if (p->is_leading) {
         p->is_leading = false;
+        p->has_clock = false;
+        prop_clock_yield(&p->clock);
         p->env.log(p->env.data, PROPOSER_LOG_STEPS_DOWN, p->leader, p->term);
     }
 }
@@ -65,16 +67,14 @@ void proposer_set_machine(struct proposer *p, const struct jsm *machine)
 {
     CB_ASSERT(!p->is_leading);
     p->machine = machine;
-    prop_clock_applied(&p->clock, jsm_stamp_ns(machine), false, false, 0);
+    const struct prop_clock_entry last = {.stamp_ns = jsm_stamp_ns(machine)};
+    prop_clock_applied(&p->clock, &last, PROP_CLOCK_REPLAYED, prop_boottime(p));
 }
 
 static void lead(struct proposer *p)
 {
     p->is_leading = true;
-    uint64_t moved = prop_clock_lead(&p->clock, prop_boottime(p), cb_clock_wall_ns(p->env.clock));
-    if (moved > 60 * CB_NS_PER_S) {
-        p->env.log(p->env.data, PROPOSER_LOG_CLOCK_FROM_WALL, "", moved / CB_NS_PER_S);
-    }
+    p->clock_until_ns = prop_boottime(p) + PROP_CLOCK_WAIT_NS;
 }
 
 void proposer_role(struct proposer *p, bool leading, uint64_t term, const char *leader)
@@ -144,11 +144,21 @@ static void mark_readers(struct proposer *p)
     }
 }
 
+static void clock_applied(struct proposer *p, uint64_t term, bool own, bool live)
+{
+    const struct prop_clock_entry e = {
+        .stamp_ns = jsm_stamp_ns(p->machine), .index = jsm_index(p->machine), .term = term};
+    enum prop_clock_how how = own             ? PROP_CLOCK_OWN
+                              : p->is_leading ? PROP_CLOCK_LEADING
+                              : live          ? PROP_CLOCK_LIVE
+                                              : PROP_CLOCK_REPLAYED;
+    prop_clock_applied(&p->clock, &e, how, prop_boottime(p));
+}
+
 void proposer_applied(struct proposer *p, const struct entry_header *header, bool live)
 {
     bool own = p->is_leading && header->term == p->term && header->proposer == p->config.self;
-    uint64_t stamp = jsm_stamp_ns(p->machine);
-    prop_clock_applied(&p->clock, stamp, live, p->is_leading, prop_boottime(p));
+    clock_applied(p, header->term, own, live);
     if (own) {
         prop_batch_applied(p, header->batch);
         if (!p->is_serving) {
@@ -183,6 +193,42 @@ void proposer_turn(struct proposer *p)
         prop_send_pump(p, CB_CONTAINER(it, struct proposer_stream, dirty));
     }
     set_timer(p);
+}
+
+/* ---- the clocks of other members ---- */
+
+struct prop_clock_word proposer_clock_tell(const struct proposer *p)
+{
+    return prop_clock_tell(&p->clock, prop_boottime(p), cb_clock_wall_ns(p->env.clock));
+}
+
+static void compare_with_wall(struct proposer *p)
+{
+    uint64_t now = prop_clock_now(&p->clock, prop_boottime(p));
+    uint64_t wall = prop_clock_by_wall(&p->clock, cb_clock_wall_ns(p->env.clock));
+    uint64_t apart = now > wall ? now - wall : wall - now;
+    if (wall != 0 && apart > PROP_CLOCK_LOG_NS) {
+        p->env.log(p->env.data, PROPOSER_LOG_CLOCK_DIFFERS, now > wall ? "ahead" : "behind",
+                   apart / CB_NS_PER_S);
+    }
+}
+
+void proposer_clock_heard(struct proposer *p,
+                          uint32_t who,
+                          const struct prop_clock_word *word,
+                          uint64_t log_term)
+{
+    if (p->is_serving) {
+        return; /* the cluster's clock is this one */
+    }
+    if (prop_clock_heard(&p->clock, who, word, log_term, prop_boottime(p))) {
+        compare_with_wall(p);
+    }
+}
+
+bool proposer_clock_is_settled(const struct proposer *p)
+{
+    return p->clock.is_settled;
 }
 
 bool proposer_is_serving(const struct proposer *p)

@@ -21,6 +21,7 @@
 #include "common/wire/wire_queue.h"
 #include "node/entry/entry.h"
 #include "node/jsm/jsm.h"
+#include "node/proposer/prop_clock.h"
 
 struct proposer;
 struct proposer_stream;
@@ -51,6 +52,9 @@ enum proposer_log {
     PROPOSER_LOG_SESSION_OPENED,
     PROPOSER_LOG_SESSION_EXPIRED,
     PROPOSER_LOG_CLOCK_FROM_WALL, /* number: seconds that the cluster clock was moved by */
+    PROPOSER_LOG_CLOCK_STANDS,    /* it goes on from the last stamp: too few members answer */
+    PROPOSER_LOG_CLOCK_DIFFERS,   /* that of a member is so many seconds away from this node's wall
+                                     clock; text: ahead or behind */
     PROPOSER_LOG_STREAM_REFUSED,  /* text: why */
 };
 
@@ -77,7 +81,8 @@ struct proposer_env {
 };
 
 struct proposer_config {
-    uint64_t self; /* node id */
+    uint64_t self;     /* node id */
+    uint32_t n_others; /* members */
     uint64_t session_timeout_ns;
     struct jsm_limits limits; /* what the cluster may hold while this node leads */
     uint64_t stamp_wall_ns;   /* wall clock of this node when it last stored the machine's stamp; 0:
@@ -116,6 +121,17 @@ bool proposer_stream_message(struct proposer *p,
 void proposer_stream_writable(struct proposer *p, struct proposer_stream *st);
 
 bool proposer_is_serving(const struct proposer *p);
+
+/* The clocks of members (prop_clock.h): what this one says when it is asked... */
+struct prop_clock_word proposer_clock_tell(const struct proposer *p);
+/* ...what member `who` of the others, from 0, says; the newest entry of this node's log is of
+ * `log_term`. A turn follows... */
+void proposer_clock_heard(struct proposer *p,
+                          uint32_t who,
+                          const struct prop_clock_word *word,
+                          uint64_t log_term);
+/* ...and whether nobody needs to be asked any more. */
+bool proposer_clock_is_settled(const struct proposer *p);
 
 #define PROPOSER_COUNTERS(X)                                                                       \
     X(entries_proposed, "entries put into the log by this node")                                   \

@@ -31,6 +31,10 @@ struct service *service_create(struct rpc *rpc, const struct service_source *sou
          .kind = RPC_UNARY,
          .ctx = s,
          .on_call = service_cluster_on_identify},
+        {.path = "/coolbeans.v1.Cluster/Clock",
+         .kind = RPC_UNARY,
+         .ctx = s,
+         .on_call = service_cluster_on_clock},
     };
     rpc_server_add(s->server, methods, sizeof(methods) / sizeof(methods[0]));
     s->health = rpc_health_create(s->server);

@@ -1,5 +1,5 @@
 /* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer;
- * Watch), Cluster (Status, Identify) and the standard health service.
+ * Watch), Cluster (Status, Identify, Clock) and the standard health service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.
@@ -20,6 +20,7 @@ struct service_source {
     void *data;
     void (*status)(void *data, struct wire_status *out);
     void (*identify)(void *data, struct wire_identify_reply *out);
+    void (*clock)(void *data, struct wire_clock_reply *out);
 };
 
 struct service_counters {

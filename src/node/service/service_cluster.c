@@ -1,4 +1,4 @@
-/* Cluster.Status and Cluster.Identify. */
+/* Cluster.Status, Cluster.Identify and Cluster.Clock. */
 #include "node/service/service_internal.h"
 
 void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span request)
@@ -14,14 +14,19 @@ void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span 
     cb_buf_fini(&bytes);
 }
 
+static void refuse(struct service *s, struct rpc_call *call, enum wire_error error)
+{
+    s->counters.malformed++;
+    rpc_call_fail(call, RPC_INVALID_ARGUMENT, wire_error_text(error));
+}
+
 void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_span request)
 {
     struct service *s = ctx;
     struct wire_identify_request q;
     enum wire_error error = wire_identify_request_decode(&q, request);
     if (error != WIRE_OK) {
-        s->counters.malformed++;
-        rpc_call_fail(call, RPC_INVALID_ARGUMENT, wire_error_text(error));
+        refuse(s, call, error);
         return;
     }
     struct wire_identify_reply reply = {0};
@@ -29,6 +34,24 @@ void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_spa
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_identify_reply_encode(&reply, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
+
+void service_cluster_on_clock(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    struct service *s = ctx;
+    struct wire_clock_request q;
+    enum wire_error error = wire_clock_request_decode(&q, request);
+    if (error != WIRE_OK) {
+        refuse(s, call, error);
+        return;
+    }
+    struct wire_clock_reply reply = {0};
+    s->source.clock(s->source.data, &reply);
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_clock_reply_encode(&reply, &bytes);
     rpc_call_reply(call, &bytes);
     cb_buf_fini(&bytes);
 }

@@ -1,8 +1,8 @@
 """The wall clock of a node steps, and steps back (libfaketime's file). Its monotonic clocks are real: they are what the
 product may rely on.
 
-Only of nodes that run: that a step while a node is down is believed is known (docs/GUARANTEES.md, "Not promised yet"),
-so this class is drawn without those that end nodes.
+Drawn without those that end nodes: after a majority was down two wall clocks that were put forward are believed
+(docs/GUARANTEES.md, "Not promised"). The simulator mixes them, and knows when that was so.
 """
 
 import pathlib

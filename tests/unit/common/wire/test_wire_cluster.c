@@ -151,12 +151,73 @@ static void names_of_identify_are_bounded(void **state)
     cb_buf_fini(&b);
 }
 
+static void clock_is_frozen(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_clock_request request = {3, 2};
+    wire_clock_request_encode(&request, &b);
+    assert_golden(&b, "08031002");
+    struct wire_clock_request request_back;
+    assert_int_equal(wire_clock_request_decode(&request_back, cb_buf_span(&b)), WIRE_OK);
+    assert_true(request_back.cluster == 3 && request_back.id == 2);
+    assert_int_equal(wire_clock_request_decode(&request_back, cb_span_str("\xff")),
+                     WIRE_BAD_ENCODING);
+
+    cb_buf_clear(&b);
+    struct wire_clock_reply reply = {
+        .cluster = 3, .id = 4, .knows = true, .now_ns = 300, .index = 6, .term = 7};
+    wire_clock_reply_encode(&reply, &b);
+    assert_golden(&b, "08031004180120ac0228063007");
+    struct wire_clock_reply back;
+    assert_int_equal(wire_clock_reply_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    cb_buf_fini(&b);
+    assert_true(back.cluster == 3 && back.id == 4 && back.knows);
+    assert_true(back.now_ns == 300 && back.index == 6 && back.term == 7);
+}
+
+static enum wire_error check_clock(const struct wire_clock_reply *m)
+{
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_clock_reply back;
+    wire_clock_reply_encode(m, &b);
+    enum wire_error e = wire_clock_reply_decode(&back, cb_buf_span(&b));
+    assert_true(e == WIRE_OK || (back.now_ns == 0 && back.term == 0));
+    cb_buf_fini(&b);
+    return e;
+}
+
+static void clocks_are_checked(void **state)
+{
+    (void)state;
+    const uint64_t most = CB_CLUSTER_CLOCK_MAX;
+    const struct wire_clock_reply good[] = {{.now_ns = most},
+                                            {.knows = true, .now_ns = most, .index = 1, .term = 1},
+                                            {.cluster = 1, .id = 1}};
+    const struct wire_clock_reply bad[] = {{.now_ns = most + 1},
+                                           {.now_ns = UINT64_MAX},
+                                           {.knows = true, .now_ns = 5},
+                                           {.knows = true, .now_ns = 5, .index = 1},
+                                           {.knows = true, .now_ns = 5, .term = 1},
+                                           {.now_ns = 5, .index = 1, .term = 1},
+                                           {.now_ns = 5, .index = 1}};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(check_clock(&good[i]), WIRE_OK);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check_clock(&bad[i]), WIRE_BAD_RANGE);
+    }
+    struct wire_clock_reply back;
+    assert_int_equal(wire_clock_reply_decode(&back, cb_span_str("\xff")), WIRE_BAD_ENCODING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_is_frozen),   cmocka_unit_test(status_comes_back),
         cmocka_unit_test(status_is_checked),  cmocka_unit_test(a_name_ends_at_its_nul),
         cmocka_unit_test(identify_is_frozen), cmocka_unit_test(names_of_identify_are_bounded),
+        cmocka_unit_test(clock_is_frozen),    cmocka_unit_test(clocks_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

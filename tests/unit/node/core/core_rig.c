@@ -146,6 +146,12 @@ static const char *address_of(void *data, uint64_t id)
     return id == 0 ? "" : "127.0.0.1:11301";
 }
 
+static void ask_clock(void *data, uint64_t id)
+{
+    assert_in_range(id, 1, 3);
+    ((struct core_rig *)data)->clocks_asked[id]++;
+}
+
 static void die(void *data, const char *sentence)
 {
     const struct core_rig *r = data;
@@ -226,8 +232,11 @@ static void reset_replica(struct core_rig *r)
 
 void core_rig_boot(struct core_rig *r)
 {
-    const struct core_config config = {
-        .self = RIG_SELF, .session_timeout_ns = 30 * CB_NS_PER_S, .data_dir = "/the/dir"};
+    const struct core_config config = {.self = RIG_SELF,
+                                       .others = {1, 3},
+                                       .n_others = r->n_others,
+                                       .session_timeout_ns = 30 * CB_NS_PER_S,
+                                       .data_dir = "/the/dir"};
     const struct core_env env = {
         .data = r,
         .clock = &r->clock,
@@ -241,12 +250,14 @@ void core_rig_boot(struct core_rig *r)
         .led = on_led,
         .must_wait = must_wait,
         .address_of = address_of,
+        .ask_clock = ask_clock,
         .die = die,
     };
     for (unsigned i = 0; i < CORE_TIMER_COUNT; i++) {
         r->timers[i] = JSM_NEVER;
     }
     r->n_works = 0;
+    memset(r->clocks_asked, 0, sizeof(r->clocks_asked));
     open_store(r);
     r->core = core_create(&config, &env, r->store);
     reset_replica(r);

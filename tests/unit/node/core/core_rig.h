@@ -64,7 +64,9 @@ struct core_rig {
     uint64_t led_term;
     char led_by[32];
     unsigned addresses_asked;
-    int die_fd; /* where a sentence goes */
+    uint32_t n_others;        /* members 1 and 3, for the next boot; 0: none */
+    unsigned clocks_asked[4]; /* by id: questions without an answer yet */
+    int die_fd;               /* where a sentence goes */
     struct entry_builder builder;
     uint64_t index; /* of the last entry */
     uint64_t requests;

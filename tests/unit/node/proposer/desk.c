@@ -88,6 +88,7 @@ static void no_log(void *data, enum proposer_log what, const char *text, uint64_
 static void make_proposer(struct desk *d)
 {
     const struct proposer_config config = {.self = DESK_SELF,
+                                           .n_others = d->n_others,
                                            .session_timeout_ns = DESK_TIMEOUT_NS,
                                            .limits = d->limits,
                                            .stamp_wall_ns = d->wall_ns};

@@ -36,6 +36,7 @@ struct desk {
     struct proposer *p;
     struct cb_clock clock;
     uint64_t boot_ns, wall_ns;
+    uint32_t n_others; /* members, for the next process */
     enum proposer_append append_result;
     bool store_is_behind;
     bool is_serving;

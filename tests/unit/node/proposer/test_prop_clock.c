@@ -1,6 +1,7 @@
 /* Proves: the cluster clock runs on without a step through the log, neither loses the way of a
- * leader's own entries nor adds up a follower's drift, and a step of a wall clock moves it only
- * where nobody else knows the time, and then forwards. */
+ * leader's own entries nor adds up a follower's drift; one that has only replayed has it from a
+ * member that knows, and what is wrong with an answer makes it late, not early; a step of one wall
+ * clock moves nothing, and none does where a member knows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,17 +10,56 @@
 
 #include "node/proposer/prop_clock.h"
 
+#define S CB_NS_PER_S
+#define TERM 7
+
+static struct prop_clock c;
+static uint64_t next_index;
+
+/* Another process: `n_others` members, a stored stamp, and the wall time of that. */
+static void start(uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
+{
+    prop_clock_init(&c, n_others, stamp_ns, wall_ns);
+    next_index = 100;
+}
+
+static void applied(uint64_t stamp_ns, enum prop_clock_how how, uint64_t boot_ns)
+{
+    const struct prop_clock_entry e = {.stamp_ns = stamp_ns, .index = ++next_index, .term = TERM};
+    prop_clock_applied(&c, &e, how, boot_ns);
+}
+
+static enum prop_clock_lead lead(bool may_wait, uint64_t boot_ns, uint64_t wall_ns)
+{
+    uint64_t moved;
+    return prop_clock_lead(&c, may_wait, boot_ns, wall_ns, &moved);
+}
+
+static bool knows(uint32_t who, uint64_t now_ns, uint64_t index, uint64_t term, uint64_t boot_ns)
+{
+    const struct prop_clock_word w = {
+        .knows = true, .now_ns = now_ns, .index = index, .term = term};
+    return prop_clock_heard(&c, who, &w, TERM, boot_ns);
+}
+
+static void does_not_know(uint32_t who, uint64_t now_ns, uint64_t boot_ns)
+{
+    const struct prop_clock_word w = {.now_ns = now_ns};
+    assert_false(prop_clock_heard(&c, who, &w, TERM, boot_ns));
+}
+
+/* ---- alone ---- */
+
 static void leader_does_not_lose_its_latency(void **state)
 {
     (void)state;
-    struct prop_clock c;
-    prop_clock_init(&c, 0, 0);
-    assert_int_equal(prop_clock_lead(&c, 1000, 777), 0);
+    start(0, 0, 0);
+    assert_int_equal(lead(true, 1000, 777), PROP_CLOCK_FROM_WALL);
     uint64_t boot = 1000;
     for (unsigned i = 0; i < 100; i++) {
         uint64_t stamp = prop_clock_now(&c, boot);
         boot += 10; /* the way through the log */
-        prop_clock_applied(&c, stamp, true, true, boot);
+        applied(stamp, PROP_CLOCK_OWN, boot);
     }
     assert_int_equal(prop_clock_now(&c, boot), 1000);
 }
@@ -27,49 +67,232 @@ static void leader_does_not_lose_its_latency(void **state)
 static void follower_follows(void **state)
 {
     (void)state;
-    struct prop_clock c;
-    prop_clock_init(&c, 0, 0);
-    prop_clock_applied(&c, 500, true, false, 9000);
-    prop_clock_applied(&c, 600, true, false, 9500); /* this oscillator is five times too fast */
-    assert_int_equal(prop_clock_lead(&c, 9510, 1), 0);
+    start(2, 0, 0);
+    applied(500, PROP_CLOCK_LIVE, 9000);
+    applied(600, PROP_CLOCK_LIVE, 9500); /* this oscillator is five times too fast */
+    assert_int_equal(lead(true, 9510, 1), PROP_CLOCK_RUNS);
     assert_int_equal(prop_clock_now(&c, 9510), 610);
 }
 
 static void never_goes_back(void **state)
 {
     (void)state;
-    struct prop_clock c;
-    prop_clock_init(&c, 0, 0);
-    prop_clock_applied(&c, 500, true, false, 100);
-    prop_clock_applied(&c, 400, true, false, 100); /* clamped by the machine */
+    start(2, 0, 0);
+    applied(500, PROP_CLOCK_LIVE, 100);
+    applied(400, PROP_CLOCK_LIVE, 100); /* clamped by the machine */
     assert_int_equal(prop_clock_now(&c, 100), 500);
     assert_int_equal(prop_clock_now(&c, 50), 500);
 }
 
-static void after_a_restart_the_wall_clock_tells(void **state)
+static void does_not_stand_still_behind_a_state(void **state)
 {
     (void)state;
-    struct prop_clock c;
-    prop_clock_init(&c, 1000, 50000);
-    prop_clock_applied(&c, 1200, false, false, 10); /* replayed */
-    assert_int_equal(prop_clock_lead(&c, 10, 53000), 2800);
+    start(2, 0, 0);
+    applied(500, PROP_CLOCK_LIVE, 100);
+    applied(90000, PROP_CLOCK_REPLAYED, 110); /* the state of a member whose time had jumped */
+    assert_int_equal(prop_clock_now(&c, 110), 90000);
+    assert_int_equal(prop_clock_now(&c, 111), 90001);
+}
+
+static void a_node_alone_has_its_wall_clock(void **state)
+{
+    (void)state;
+    uint64_t moved;
+    start(0, 1000, 50000);
+    applied(1200, PROP_CLOCK_REPLAYED, 10);
+    assert_int_equal(prop_clock_lead(&c, true, 10, 53000, &moved), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(moved, 2800);
     assert_int_equal(prop_clock_now(&c, 11), 4001);
 
     /* The wall clock went back: nothing moves. */
-    prop_clock_init(&c, 1000, 50000);
-    prop_clock_applied(&c, 1200, false, false, 10);
-    assert_int_equal(prop_clock_lead(&c, 10, 20000), 0);
+    start(0, 1000, 50000);
+    applied(1200, PROP_CLOCK_REPLAYED, 10);
+    assert_int_equal(prop_clock_lead(&c, true, 10, 20000, &moved), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(moved, 0);
     assert_int_equal(prop_clock_now(&c, 10), 1200);
 }
 
 static void a_live_node_ignores_the_wall(void **state)
 {
     (void)state;
-    struct prop_clock c;
-    prop_clock_init(&c, 1000, 50000);
-    prop_clock_applied(&c, 1100, true, false, 10);
-    assert_int_equal(prop_clock_lead(&c, 20, 99999999), 0);
+    start(0, 1000, 50000);
+    applied(1100, PROP_CLOCK_LIVE, 10);
+    assert_int_equal(lead(true, 20, 99999999), PROP_CLOCK_RUNS);
     assert_int_equal(prop_clock_now(&c, 20), 1110);
+}
+
+/* ---- members that know ---- */
+
+static void a_member_that_knows_is_believed(void **state)
+{
+    (void)state;
+    start(2, 1000, 50000);
+    applied(1200, PROP_CLOCK_REPLAYED, 10);
+    does_not_know(1, 3600 * S, 15);
+    assert_true(knows(0, 5000, 80, TERM, 20));
+    assert_true(c.is_settled);
+    assert_int_equal(lead(true, 30, 50000 + 3600 * S), PROP_CLOCK_RUNS);
+    assert_int_equal(prop_clock_now(&c, 30), 5010);
+}
+
+static void no_answer_sets_it_back(void **state)
+{
+    (void)state;
+    start(2, 1000, 0);
+    applied(1200, PROP_CLOCK_REPLAYED, 10);
+    assert_true(knows(0, 900, 80, TERM, 20));
+    assert_int_equal(prop_clock_now(&c, 20), 1200);
+    assert_false(knows(1, 700, 80, TERM, 25));
+    assert_int_equal(prop_clock_now(&c, 30), 1210);
+}
+
+static void of_two_in_one_term_the_later_counts(void **state)
+{
+    (void)state;
+    start(2, 1000, 0);
+    (void)knows(0, 5000, 80, TERM, 20);
+    assert_false(knows(1, 5100, 70, TERM, 20));
+    assert_int_equal(prop_clock_now(&c, 20), 5100);
+    assert_false(knows(0, 5050, 90, TERM, 20));
+    assert_int_equal(prop_clock_now(&c, 20), 5100);
+    assert_false(knows(0, 3000, 95, TERM + 1, 20)); /* that leader has lost some time */
+    assert_int_equal(prop_clock_now(&c, 20), 3000);
+}
+
+static void a_clock_of_an_older_leader_is_one_voice_of_all(void **state)
+{
+    (void)state;
+    start(2, 1000, 50000);
+    assert_false(knows(0, 900000, 80, TERM - 1, 20));
+    assert_false(c.is_settled);
+    does_not_know(1, 1000, 25);
+    assert_int_equal(lead(true, 30, 50000), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, 30), 1005);
+
+    /* Of the leader of a moment ago nobody else has heard. */
+    start(2, 1000, 50000);
+    assert_false(knows(0, 9000, 80, TERM - 1, 20));
+    assert_false(knows(1, 9001, 80, TERM - 1, 20));
+    assert_int_equal(lead(true, 20, 3600 * S), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, 20), 9001);
+}
+
+static void old_entries_do_not_set_back_what_a_member_said(void **state)
+{
+    (void)state;
+    start(2, 1000, 0);
+    applied(1200, PROP_CLOCK_LIVE, 10); /* catching up already, so it thinks to know */
+    assert_false(knows(0, 90000, 103, TERM, 20));
+    applied(1300, PROP_CLOCK_LIVE, 30); /* 102 */
+    applied(1400, PROP_CLOCK_LIVE, 40); /* 103 */
+    assert_int_equal(prop_clock_now(&c, 40), 90020);
+    applied(90100, PROP_CLOCK_LIVE, 130); /* 104 */
+    assert_int_equal(prop_clock_now(&c, 130), 90100);
+}
+
+static void who_was_told_tells_others(void **state)
+{
+    (void)state;
+    start(2, 1000, 50000);
+    struct prop_clock_word w = prop_clock_tell(&c, 10, 58000);
+    assert_false(w.knows);
+    assert_int_equal(w.now_ns, 9000); /* by its wall clock */
+    assert_true(w.index == 0 && w.term == 0);
+    (void)knows(0, 5000, 80, TERM, 20);
+    w = prop_clock_tell(&c, 30, 99999);
+    assert_true(w.knows && w.now_ns == 5010 && w.index == 80 && w.term == TERM);
+}
+
+static void who_has_stored_nothing_has_no_idea(void **state)
+{
+    (void)state;
+    start(2, 0, 0);
+    struct prop_clock_word w = prop_clock_tell(&c, 10, 58000);
+    assert_true(!w.knows && w.now_ns == 0);
+}
+
+/* ---- nobody knows ---- */
+
+static void one_wall_clock_moves_nothing(void **state)
+{
+    (void)state;
+    /* Two seconds have passed; one clock after the other has stepped. */
+    const int64_t steps[][3] = {{3600, 0, 0}, {0, 3600, 0}, {0, 0, 3600},
+                                {-60, 0, 0},  {0, -60, 0},  {0, 0, -60}};
+    for (unsigned i = 0; i < 6; i++) {
+        uint64_t by_wall[3];
+        for (unsigned n = 0; n < 3; n++) {
+            int64_t away = 2 + steps[i][n];
+            by_wall[n] = (100 + (uint64_t)(away > 0 ? away : 0)) * S;
+        }
+        start(2, 100 * S, 50000 * S);
+        does_not_know(0, by_wall[1], 0);
+        assert_int_equal(lead(true, 0, by_wall[0] + 49900 * S), PROP_CLOCK_WAITS);
+        does_not_know(1, by_wall[2], S);
+        assert_int_equal(lead(true, S, by_wall[0] + 49901 * S), PROP_CLOCK_FROM_WALL);
+        assert_in_range(prop_clock_now(&c, S), 102 * S, 103 * S);
+    }
+}
+
+static void of_two_wall_clocks_the_one_behind_counts(void **state)
+{
+    (void)state;
+    start(2, 100 * S, 50000 * S);
+    does_not_know(0, 3700 * S, 0);
+    assert_int_equal(lead(true, S, 50003 * S), PROP_CLOCK_WAITS); /* the third may know */
+    assert_int_equal(lead(false, S, 50003 * S), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, S), 103 * S);
+
+    start(2, 100 * S, 50000 * S);
+    does_not_know(0, 0, 0); /* it has no idea */
+    assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, S), 100 * S);
+}
+
+static void without_a_majority_it_stands(void **state)
+{
+    (void)state;
+    start(2, 100 * S, 50000 * S);
+    assert_int_equal(lead(true, S, 53000 * S), PROP_CLOCK_WAITS);
+    assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_STANDS);
+    assert_int_equal(prop_clock_now(&c, 2 * S), 101 * S);
+}
+
+static void an_old_answer_is_none(void **state)
+{
+    (void)state;
+    start(2, 100 * S, 50000 * S);
+    does_not_know(0, 100 * S, S);
+    does_not_know(1, 100 * S, 4 * S);
+    assert_int_equal(lead(true, 4 * S, 50000 * S),
+                     PROP_CLOCK_WAITS); /* the first may have learned */
+    does_not_know(0, 100 * S, 5 * S);
+    assert_int_equal(lead(true, 5 * S, 50000 * S), PROP_CLOCK_FROM_WALL);
+}
+
+static void a_guess_is_forgotten_with_the_leadership(void **state)
+{
+    (void)state;
+    start(2, 100 * S, 50000 * S);
+    assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_STANDS);
+    assert_false(prop_clock_tell(&c, S, 53000 * S).knows);
+    prop_clock_yield(&c);
+    assert_true(knows(0, 900 * S, 80, TERM, 2 * S));
+    assert_int_equal(lead(true, 2 * S, 53000 * S), PROP_CLOCK_RUNS);
+    assert_int_equal(prop_clock_now(&c, 2 * S), 900 * S);
+}
+
+static void a_guess_that_is_in_the_log_is_the_clock(void **state)
+{
+    (void)state;
+    start(2, 100 * S, 50000 * S);
+    assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_STANDS);
+    assert_false(knows(0, 900 * S, 80, TERM, S)); /* too late */
+    applied(100 * S, PROP_CLOCK_OWN, 2 * S);
+    assert_true(c.is_settled);
+    prop_clock_yield(&c);
+    struct prop_clock_word w = prop_clock_tell(&c, 3 * S, 0);
+    assert_true(w.knows && w.now_ns == 102 * S && w.index == next_index && w.term == TERM);
 }
 
 int main(void)
@@ -78,8 +301,22 @@ int main(void)
         cmocka_unit_test(leader_does_not_lose_its_latency),
         cmocka_unit_test(follower_follows),
         cmocka_unit_test(never_goes_back),
-        cmocka_unit_test(after_a_restart_the_wall_clock_tells),
+        cmocka_unit_test(does_not_stand_still_behind_a_state),
+        cmocka_unit_test(a_node_alone_has_its_wall_clock),
         cmocka_unit_test(a_live_node_ignores_the_wall),
+        cmocka_unit_test(a_member_that_knows_is_believed),
+        cmocka_unit_test(no_answer_sets_it_back),
+        cmocka_unit_test(of_two_in_one_term_the_later_counts),
+        cmocka_unit_test(a_clock_of_an_older_leader_is_one_voice_of_all),
+        cmocka_unit_test(old_entries_do_not_set_back_what_a_member_said),
+        cmocka_unit_test(who_was_told_tells_others),
+        cmocka_unit_test(who_has_stored_nothing_has_no_idea),
+        cmocka_unit_test(one_wall_clock_moves_nothing),
+        cmocka_unit_test(of_two_wall_clocks_the_one_behind_counts),
+        cmocka_unit_test(without_a_majority_it_stands),
+        cmocka_unit_test(an_old_answer_is_none),
+        cmocka_unit_test(a_guess_is_forgotten_with_the_leadership),
+        cmocka_unit_test(a_guess_that_is_in_the_log_is_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,6 +261,55 @@ static void the_clock_goes_on_through_a_restart(void **state)
     assert_int_equal(jsm_stamp_ns(d.machine), stamp + 7 * CB_NS_PER_S);
 }
 
+/* A process of three members that has only replayed leads. */
+static uint64_t lead_without_a_clock(void)
+{
+    (void)desk_join(&d, &a, "p1");
+    desk_close(&d, &a);
+    d.n_others = 2;
+    desk_restart(&d);
+    d.boot_ns = 5 * CB_NS_PER_S;
+    d.wall_ns += 3600 * CB_NS_PER_S; /* stepped on */
+    proposer_role(d.p, true, 4, "");
+    proposer_turn(d.p);
+    assert_int_equal(d.n_applied, d.n_log); /* nothing is proposed */
+    return jsm_stamp_ns(d.machine);
+}
+
+static void a_leader_without_a_clock_waits_for_a_member(void **state)
+{
+    (void)state;
+    uint64_t stamp = lead_without_a_clock();
+    assert_false(proposer_clock_is_settled(d.p));
+    const struct prop_clock_word w = {
+        .knows = true, .now_ns = stamp + 7 * CB_NS_PER_S, .index = 1, .term = 3};
+    proposer_clock_heard(d.p, 1, &w, 3);
+    proposer_turn(d.p);
+    assert_int_equal(d.n_log, d.n_applied + 1);
+    desk_apply_all(&d);
+    assert_true(d.is_serving && proposer_clock_is_settled(d.p));
+    assert_int_equal(jsm_stamp_ns(d.machine), stamp + 7 * CB_NS_PER_S);
+
+    /* From now on the clock is its own. */
+    const struct prop_clock_word late = {
+        .knows = true, .now_ns = stamp + 60 * CB_NS_PER_S, .index = 9, .term = 4};
+    proposer_clock_heard(d.p, 0, &late, 4);
+    assert_int_equal(proposer_clock_tell(d.p).now_ns, stamp + 7 * CB_NS_PER_S);
+}
+
+static void a_leader_without_a_clock_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    uint64_t stamp = lead_without_a_clock();
+    assert_int_equal(d.timer_ns, d.boot_ns + PROP_CLOCK_WAIT_NS);
+    desk_advance(&d, PROP_CLOCK_WAIT_NS - 1);
+    assert_int_equal(d.n_log, d.n_applied);
+    desk_advance(&d, 1);
+    desk_apply_all(&d);
+    assert_true(d.is_serving);
+    assert_int_equal(jsm_stamp_ns(d.machine), stamp);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -271,6 +320,8 @@ int main(void)
         T(a_larger_incarnation_supersedes),
         T(two_openings_at_once),
         T(the_silent_expire),
+        T(a_leader_without_a_clock_waits_for_a_member),
+        T(a_leader_without_a_clock_does_not_wait_for_ever),
         T(comes_back_while_it_expires),
         T(a_new_leader_gives_everybody_time),
         T(what_was_lost_is_sent_again),

@@ -1,6 +1,6 @@
 /* Proves, over a real gRPC connection on loopback: a stream gets its session and its results; a
  * message that is none ends that stream with INVALID_ARGUMENT and nothing else; a node that does
- * not lead names the leader; Status, Identify and the health service answer. */
+ * not lead names the leader; Status, Identify, Clock and the health service answer. */
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -127,6 +127,13 @@ static void fill_identify(void *data, struct wire_identify_reply *out)
     out->name = cb_span_str("n1");
 }
 
+static void fill_clock(void *data, struct wire_clock_reply *out)
+{
+    (void)data;
+    *out = (struct wire_clock_reply){
+        .cluster = 77, .id = 1, .knows = true, .now_ns = 900, .index = 5, .term = 2};
+}
+
 /* ---- setup ---- */
 
 static void on_deadline(uv_timer_t *timer)
@@ -155,7 +162,7 @@ static int setup(void **state)
     memset(log_bytes, 0, sizeof(log_bytes));
     assert_int_equal(uv_loop_init(&loop), 0);
     rpc = rpc_create(&loop);
-    const struct service_source source = {NULL, fill_status, fill_identify};
+    const struct service_source source = {NULL, fill_status, fill_identify, fill_clock};
     service = service_create(rpc, &source);
     struct cb_buf error;
     cb_buf_init(&error);
@@ -482,6 +489,13 @@ static void questions_are_answered(void **state)
     assert_int_equal(wire_identify_reply_decode(&reply, bytes), WIRE_OK);
     assert_int_equal(reply.state, WIRE_IDENTIFY_PREPARED);
     (void)call(&a, "/coolbeans.v1.Cluster/Identify", "\xff", 1);
+    assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
+
+    struct wire_clock_reply clock;
+    bytes = call(&a, "/coolbeans.v1.Cluster/Clock", "\x08\x4d\x10\x02", 4);
+    assert_int_equal(wire_clock_reply_decode(&clock, bytes), WIRE_OK);
+    assert_true(clock.knows && clock.now_ns == 900 && clock.index == 5 && clock.term == 2);
+    (void)call(&a, "/coolbeans.v1.Cluster/Clock", "\xff", 1);
     assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
 }
 

@@ -1,0 +1,136 @@
+/* The cluster's clock (design D2): how nodes ask each other for it, and that it never shows more
+ * time than has passed. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/cb_mem.h"
+#include "common/wire/wire_cluster.h"
+#include "sim/sim.h"
+
+/* The drift of the fastest machine (sim_node.c), and what rounding adds. */
+#define DRIFT_PER_MILLE 31
+
+/* ---- one node asks another, as gRPC would have it ---- */
+
+struct call {
+    struct sim_node *from, *to;
+    uint64_t number; /* of the asker, by `to` */
+    struct prop_clock_word word;
+};
+
+static bool is_lost(struct sim *s, const struct sim_node *from, const struct sim_node *to)
+{
+    return sim_link_is_cut(s, (unsigned)from->id, (unsigned)to->id) ||
+           sim_between(s, 0, 999) < fake_world_net(s->world)->lost;
+}
+
+static uint64_t arrival_ns(struct sim *s)
+{
+    const struct fake_net_faults *net = fake_world_net(s->world);
+    bool is_late = sim_between(s, 0, 999) < net->late;
+    uint64_t ns = sim_between(s, net->min_ns, net->max_ns);
+    return sim_now(s) + ns + (is_late ? sim_between(s, 0, net->late_max_ns) : 0);
+}
+
+static void answered(const struct call *k, const struct prop_clock_word *word)
+{
+    uint64_t *number = &k->from->clock_calls[k->to->id];
+    if (*number == k->number) {
+        ++*number;
+        core_clock_answered(k->from->core, k->to->id, word);
+    }
+}
+
+static void on_answer(void *arg)
+{
+    struct call k = *(struct call *)arg;
+    cb_free(arg);
+    if (k.from->core != NULL && k.from->is_started) {
+        k.from->sim->counters.clocks_told += k.word.knows;
+        answered(&k, &k.word);
+    }
+}
+
+/* Through the bytes that a socket would have. */
+static struct prop_clock_word by_wire(struct sim *s, struct prop_clock_word w)
+{
+    struct cb_buf bytes = CB_BUF_NULL;
+    struct wire_clock_reply m = {
+        .knows = w.knows, .now_ns = w.now_ns, .index = w.index, .term = w.term};
+    wire_clock_reply_encode(&m, &bytes);
+    if (wire_clock_reply_decode(&m, cb_buf_span(&bytes)) != WIRE_OK) {
+        sim_fail(s, "wire", "what a node says of its clock does not parse");
+    }
+    cb_buf_fini(&bytes);
+    return (struct prop_clock_word){m.knows, m.now_ns, m.index, m.term};
+}
+
+static void on_asked(void *arg)
+{
+    struct call *k = arg;
+    struct sim *s = k->to->sim;
+    if (k->to->core == NULL || is_lost(s, k->to, k->from)) {
+        cb_free(k);
+        return;
+    }
+    k->word = by_wire(s, core_clock_tell(k->to->core));
+    fake_at(&k->from->fake->process, arrival_ns(s), on_answer, cb_free, k);
+}
+
+static void on_deadline(void *arg)
+{
+    struct call k = *(struct call *)arg;
+    cb_free(arg);
+    if (k.from->core != NULL && k.from->is_started) {
+        answered(&k, NULL);
+    }
+}
+
+void sim_clock_ask(void *data, uint64_t id)
+{
+    struct sim_node *n = data;
+    struct sim *s = n->sim;
+    struct call k = {.from = n, .to = &s->nodes[id], .number = n->clock_calls[id]};
+    fake_at(&n->fake->process, sim_now(s) + CORE_CLOCK_LATE_NS, on_deadline, cb_free,
+            cb_memdup(&k, sizeof k));
+    if (sim_node_is_up(k.to) && !is_lost(s, k.from, k.to)) {
+        fake_at(&k.to->fake->process, arrival_ns(s), on_asked, cb_free, cb_memdup(&k, sizeof k));
+    }
+}
+
+/* ---- what it shows ---- */
+
+/* Wall clocks may be asked when all nodes that can be reached have restarted; but one alone must
+ * not move anything. */
+static bool is_by_walls(const struct sim *s, uint64_t ns)
+{
+    uint32_t n = 0;
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        n += s->nodes[id].wall_stepped_on_ns >= ns;
+    }
+    return n >= (s->options.nodes > 1 ? 2 : 1);
+}
+
+/* It began at 0, with the first leader; so a stamp is at most the time of the simulation, whatever
+ * wall clocks do, or time that never was has passed for the cluster. */
+void sim_clock_stamped(struct sim *s, uint64_t stamp_ns)
+{
+    uint64_t now = sim_now(s);
+    uint64_t most = now + s->clock_ahead_ns;
+    most += sim_has(s, SIM_FAULT_CLOCK) ? now / 1000 * DRIFT_PER_MILLE : 0;
+    s->stamped_ns = now;
+    s->stamp_ns = stamp_ns;
+    if (stamp_ns <= most) {
+        return;
+    }
+    if (!is_by_walls(s, stamp_ns - most)) {
+        sim_fail(s, "D2",
+                 "the cluster's clock is %" PRIu64 " ms ahead of all time there was, and no two "
+                 "wall clocks were put forward by as much",
+                 (stamp_ns - most) / CB_NS_PER_MS);
+    }
+    sim_trace(s, "wall clocks take the cluster's clock %" PRIu64 " ms ahead",
+              (stamp_ns - most) / CB_NS_PER_MS);
+    s->counters.clocks_by_wall++;
+    s->clock_ahead_ns += stamp_ns - most;
+}
