@@ -246,6 +246,13 @@ static void stream_close(void *ctx, uint32_t node)
     fail_msg("stream %u left", node);
 }
 
+/* Nobody says anything. */
+static void watch_open(void *ctx, uint32_t node)
+{
+    (void)ctx;
+    (void)node;
+}
+
 static void stream_send(void *ctx, uint32_t node, const struct wire_to_node *msg)
 {
     struct model *m = ctx;
@@ -300,6 +307,7 @@ static void setup(struct model *m, uint64_t seed)
                                    .stream_open = stream_open,
                                    .stream_close = stream_close,
                                    .stream_send = stream_send,
+                                   .watch_open = watch_open,
                                    .note = note};
     cb_rng_init(&m->rng, seed);
     m->now_ns = CB_NS_PER_S;
