@@ -113,16 +113,21 @@ static void stream_set_reading(void *data, void *owner, bool on)
     service_stream_set_reading(owner, on);
 }
 
+/* At the end of the process the service goes first: these two come even then. */
 static void on_serving(void *data, bool serving)
 {
     const struct node *n = data;
-    service_set_serving(n->service, serving);
+    if (n->service != NULL) {
+        service_set_serving(n->service, serving);
+    }
 }
 
 static void on_led(void *data, uint64_t term, const char *leader)
 {
     const struct node *n = data;
-    service_set_leader(n->service, term, leader);
+    if (n->service != NULL) {
+        service_set_leader(n->service, term, leader);
+    }
 }
 
 static bool must_wait(void *data)

@@ -65,9 +65,11 @@ static void fill_counters(const struct node *n, struct wire_status *out)
 #define X(name, what) count(out, "proposer_" #name, p->name);
     PROPOSER_COUNTERS(X)
 #undef X
-    const struct service_counters *s = service_counters_get(n->service);
-    count(out, "service_streams", s->streams);
-    count(out, "service_malformed", s->malformed);
+    if (n->service != NULL) { /* it goes before the HTTP port does */
+        const struct service_counters *s = service_counters_get(n->service);
+        count(out, "service_streams", s->streams);
+        count(out, "service_malformed", s->malformed);
+    }
     count(out, "store_pending_bytes", store_pending_bytes(n->store));
     count(out, "store_dirty_bytes", jsm_dirty_bytes(machine));
     count(out, "store_full", store_is_full(n->store));
