@@ -2,8 +2,11 @@
 """--max-jobs and --max-bytes: a put beyond them is answered OUT_OF_MEMORY and has no effect, everything else goes on; the
 bound survives a restart, and another one takes its place."""
 
+import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 
 from lib import testing
 from lib.beanstalk import Client, Closed, Refused
@@ -18,7 +21,8 @@ class Daemons:
 
     def __init__(self, options, name):
         self.bin = options.bin
-        self.dir = options.work / name
+        self.keep = options.keep
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=options.work))
         self.node_port, self.port = free_port(), free_port()
         self.running = []
 
@@ -27,7 +31,6 @@ class Daemons:
         self.running.append(subprocess.Popen([self.bin / program, *map(str, words)], stdout=log, stderr=log))
 
     def start(self, *words):
-        self.dir.mkdir(parents=True, exist_ok=True)
         address = f"127.0.0.1:{self.node_port}"
         self.spawn("coolbeans-node", "--name", "n1", "--data-dir", self.dir / "n1", "--cluster", f"n1={address}", *words)
         self.spawn("coolbeans-proxy", "--name", "limits", "--nodes", address, "-l", "127.0.0.1", "-p", self.port)
@@ -49,10 +52,12 @@ class Daemons:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         for process in self.running:
             process.kill()
             process.wait()
+        if kind is None and not self.keep:
+            shutil.rmtree(self.dir)
 
 
 def refused(c, body):
