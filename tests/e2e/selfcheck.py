@@ -63,9 +63,9 @@ def selfcheck(options):
         deaf.start("n1")
         with Client(deaf.listen) as client:
             client.put(b"after")
-        time.sleep(max(0, since + FROZEN_S - time.monotonic()))
+        time.sleep(max(0, since + FROZEN_S - time.monotonic()))  # that long it stands still, whatever came between
         frozen.signal("n1", signal.SIGCONT)
-        time.sleep(WATCHED_S)
+        time.sleep(WATCHED_S)  # for the checks that it makes afterwards, each of which could fail
         with Client(frozen.listen) as client:
             client.put(b"after")
         said = log_of(frozen)

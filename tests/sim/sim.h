@@ -274,6 +274,15 @@ void sim_lmdb_dir_remove(int pid);
 /* In [min, max], and true one time in n, from the simulator's own numbers. */
 uint64_t sim_between(struct sim *s, uint64_t min, uint64_t max);
 bool sim_one_in(struct sim *s, uint64_t n);
+/* Of what travels between a node and a proxy, or tells a node of another's end. */
+static inline uint64_t sim_latency(struct sim *s)
+{
+    return sim_between(s, s->options.net_ns / 2, s->options.net_ns * 2);
+}
+/* After which a silent connection is given up: by pings at the earliest, by the system at the
+ * latest. */
+#define SIM_KEEPALIVE_MIN_NS (500 * CB_NS_PER_MS)
+#define SIM_KEEPALIVE_MAX_NS (20 * CB_NS_PER_S)
 /* An event outside of all processes. */
 void sim_at(struct sim *s, uint64_t at_ns, void (*run)(void *arg), void *arg);
 void sim_drop_nothing(void *arg);

@@ -6,16 +6,9 @@
 #include "common/base/cb_mem.h"
 #include "sim/sim.h"
 
-#define KEEPALIVE_MIN_NS (500 * CB_NS_PER_MS)
-#define KEEPALIVE_MAX_NS (20 * CB_NS_PER_S)
 #define RETRANSMIT_MAX_NS (200 * CB_NS_PER_MS)
 /* Between attempts at a connection, as in src/node/link. */
 #define RECONNECT_NS (100 * CB_NS_PER_MS)
-
-static uint64_t latency(struct sim *s)
-{
-    return sim_between(s, s->options.net_ns / 2, s->options.net_ns * 2);
-}
 
 /* ---- nodes: one of them has died ---- */
 
@@ -58,7 +51,7 @@ static void on_end(void *arg)
     }
     if (e.step != STEP_REFUSED_AGAIN) {
         e.step++;
-        schedule_end(&e, e.step == STEP_REFUSED ? 2 * latency(s) : RECONNECT_NS);
+        schedule_end(&e, e.step == STEP_REFUSED ? 2 * sim_latency(s) : RECONNECT_NS);
     }
 }
 
@@ -71,7 +64,7 @@ static void tell_end(struct sim_node *of, bool is_alive)
         if (to != of && to->is_started && !sim_one_in(s, 4)) {
             const struct end e = {
                 .of = of, .to = to, .epoch = of->fake->process.epoch, .is_alive = is_alive};
-            schedule_end(&e, latency(s));
+            schedule_end(&e, sim_latency(s));
         }
     }
 }
@@ -149,7 +142,7 @@ static void tell(struct sim_node *n, struct sim_proxy *p)
 {
     struct sim *s = n->sim;
     struct sim_watch *watch = watch_of(p, n);
-    uint64_t at = sim_now(s) + latency(s);
+    uint64_t at = sim_now(s) + sim_latency(s);
     if (!watch->is_there || n->led_term == 0) {
         return;
     }
@@ -173,7 +166,7 @@ static void on_refused(void *arg)
 {
     struct word *w = arg;
     if (is_current(w)) {
-        close_in(w->proxy, w->node, latency(w->node->sim));
+        close_in(w->proxy, w->node, sim_latency(w->node->sim));
     }
     cb_free(w);
 }
@@ -204,9 +197,10 @@ void sim_notice_watch(struct sim_proxy *p, struct sim_node *n)
     if (sim_link_is_cut(s, sim_place_of_proxy(p), (unsigned)n->id)) {
         close_in(p, n, CB_NS_PER_S);
     } else if (n->fake->process.up) {
-        fake_at(&n->fake->process, sim_now(s) + latency(s), on_asked, on_refused, word_of(p, n));
+        fake_at(&n->fake->process, sim_now(s) + sim_latency(s), on_asked, on_refused,
+                word_of(p, n));
     } else {
-        close_in(p, n, 2 * latency(s));
+        close_in(p, n, 2 * sim_latency(s));
     }
 }
 
@@ -221,7 +215,8 @@ void sim_notice_node_lost(struct sim_node *n)
             bool is_cut = sim_link_is_cut(s, (unsigned)n->id, sim_place_of_proxy(p));
             watch_of(p, n)->is_there = false;
             close_in(p, n,
-                     is_cut ? sim_between(s, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS) : 2 * latency(s));
+                     is_cut ? sim_between(s, SIM_KEEPALIVE_MIN_NS, SIM_KEEPALIVE_MAX_NS)
+                            : 2 * sim_latency(s));
         }
     }
 }
@@ -259,7 +254,8 @@ void sim_notice_links_changed(struct sim *s)
             struct sim_proxy *p = &s->proxies[i];
             struct sim_node *n = &s->nodes[id];
             if (watch_of(p, n)->is_there && is_silent(s, p, n)) {
-                uint64_t at = sim_now(s) + sim_between(s, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS);
+                uint64_t at =
+                    sim_now(s) + sim_between(s, SIM_KEEPALIVE_MIN_NS, SIM_KEEPALIVE_MAX_NS);
                 fake_at(&p->process, at, on_keepalive, cb_free, word_of(p, n));
             }
         }

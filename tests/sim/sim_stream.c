@@ -9,8 +9,6 @@
 
 #define IN_FLIGHT_MAX 4 /* messages that the transport takes before the receiver has read */
 #define WRITE_MAX_NS 100000
-#define KEEPALIVE_MIN_NS (500 * CB_NS_PER_MS)
-#define KEEPALIVE_MAX_NS (20 * CB_NS_PER_S)
 #define TEXT_MAX 400
 
 enum frame_kind { FRAME_OPEN, FRAME_MESSAGE, FRAME_END };
@@ -93,11 +91,6 @@ static void later(struct sim_stream *st, uint64_t at_ns, void (*run)(void *))
 {
     st->events++;
     sim_at(st->sim, at_ns, run, st);
-}
-
-static uint64_t latency(struct sim *s)
-{
-    return sim_between(s, s->options.net_ns / 2, s->options.net_ns * 2);
 }
 
 /* ---- what the sides are told ---- */
@@ -195,7 +188,7 @@ static void on_open(struct sim_stream *st)
 {
     struct sim_node *n = st->node;
     if (st->proxy == NULL || !n->is_started) {
-        tell_proxy_later(st, latency(st->sim));
+        tell_proxy_later(st, sim_latency(st->sim));
         return;
     }
     st->node_has_it = true;
@@ -265,7 +258,7 @@ static void on_arrival_dropped(void *arg)
 {
     struct arrival *a = arg;
     if (a->frame->kind == FRAME_OPEN) {
-        tell_proxy_later(a->st, latency(a->st->sim)); /* nobody listens */
+        tell_proxy_later(a->st, sim_latency(a->st->sim)); /* nobody listens */
     }
     arrival_end(a);
 }
@@ -303,7 +296,7 @@ static void pump(struct sim_stream *st, struct lane *l)
 static struct frame *add_frame(struct sim_stream *st, struct lane *l, enum frame_kind kind)
 {
     struct frame *f = cb_calloc(1, sizeof *f);
-    uint64_t at = sim_now(st->sim) + latency(st->sim);
+    uint64_t at = sim_now(st->sim) + sim_latency(st->sim);
     f->kind = kind;
     f->at_ns = at > l->last_ns ? at : l->last_ns;
     l->last_ns = f->at_ns;
@@ -439,8 +432,8 @@ void sim_stream_leave(struct sim_stream *st)
     st->proxy = NULL;
     lane_clear(&st->down);
     bool is_cut = is_stopped(st, &st->up);
-    tell_node_later(st, is_cut ? sim_between(st->sim, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS)
-                               : latency(st->sim));
+    tell_node_later(st, is_cut ? sim_between(st->sim, SIM_KEEPALIVE_MIN_NS, SIM_KEEPALIVE_MAX_NS)
+                               : sim_latency(st->sim));
     release(st);
 }
 
@@ -483,8 +476,8 @@ void sim_stream_break(struct sim_stream *st)
     lose_tail(st, &st->up);
     lose_tail(st, &st->down);
     st->up.is_broken = st->down.is_broken = true;
-    tell_node_later(st, latency(st->sim) * 2);
-    tell_proxy_later(st, latency(st->sim) * 2);
+    tell_node_later(st, sim_latency(st->sim) * 2);
+    tell_proxy_later(st, sim_latency(st->sim) * 2);
 }
 
 void sim_stream_leave_out(struct sim_stream *st)
@@ -514,8 +507,9 @@ void sim_streams_of_node_lost(struct sim_node *n)
         cb_list_remove(&st->at_node);
         st->events++; /* until the next line's own */
         lose_tail(st, &st->down);
-        tell_proxy_later(st, is_cut ? sim_between(n->sim, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS)
-                                    : 2 * latency(n->sim));
+        tell_proxy_later(st, is_cut
+                                 ? sim_between(n->sim, SIM_KEEPALIVE_MIN_NS, SIM_KEEPALIVE_MAX_NS)
+                                 : 2 * sim_latency(n->sim));
         st->events--;
         release(st);
     }
@@ -552,8 +546,8 @@ static void on_keepalive(void *arg)
     struct sim_stream *st = arg;
     st->events--;
     if (is_silent(st)) {
-        tell_node_later(st, sim_between(st->sim, 0, KEEPALIVE_MIN_NS));
-        tell_proxy_later(st, sim_between(st->sim, 0, KEEPALIVE_MIN_NS));
+        tell_node_later(st, sim_between(st->sim, 0, SIM_KEEPALIVE_MIN_NS));
+        tell_proxy_later(st, sim_between(st->sim, 0, SIM_KEEPALIVE_MIN_NS));
     }
     release(st);
 }
@@ -564,7 +558,7 @@ void sim_streams_links_changed(struct sim *s)
     {
         struct sim_stream *st = CB_CONTAINER(it, struct sim_stream, link);
         if (is_silent(st)) {
-            later(st, sim_now(s) + sim_between(s, KEEPALIVE_MIN_NS, KEEPALIVE_MAX_NS),
+            later(st, sim_now(s) + sim_between(s, SIM_KEEPALIVE_MIN_NS, SIM_KEEPALIVE_MAX_NS),
                   on_keepalive);
         } else {
             schedule_pump(st, &st->up);

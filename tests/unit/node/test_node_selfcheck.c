@@ -238,7 +238,7 @@ static void an_answer_is_enough(void **state)
 static void stand_still(uv_timer_t *timer)
 {
     (void)timer;
-    uv_sleep(STILL_MS);
+    uv_sleep(STILL_MS); /* this is what holds the loop up */
 }
 
 static void nobody_accepts_and_the_loop_is_slow(struct child *c)
@@ -260,12 +260,12 @@ static void a_loop_that_stood_still_proves_nothing(void **state)
 /* Again and again longer than a check may take, and most of the time in the middle of one. */
 static void stop_often(pid_t pid)
 {
-    uv_sleep(EVERY_MS);
+    uv_sleep(EVERY_MS); /* until its first check */
     for (int i = 0; i < STOPS; i++) {
         kill(pid, SIGSTOP);
-        uv_sleep(DEADLINE_MS + 50);
+        uv_sleep(DEADLINE_MS + 50); /* stopped for longer than a check may take */
         kill(pid, SIGCONT);
-        uv_sleep(5);
+        uv_sleep(5); /* it runs for a moment in between */
     }
 }
 
