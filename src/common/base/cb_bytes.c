@@ -1,5 +1,21 @@
 #include "common/base/cb_bytes.h"
 
+void cb_store_le(uint8_t *p, uint64_t v, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        p[i] = (uint8_t)(v >> (8 * i));
+    }
+}
+
+uint64_t cb_load_le(const uint8_t *p, size_t len)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < len; i++) {
+        v |= (uint64_t)p[i] << (8 * i);
+    }
+    return v;
+}
+
 void cb_put_u8(struct cb_buf *b, uint8_t v)
 {
     cb_buf_append(b, &v, 1);
@@ -7,19 +23,13 @@ void cb_put_u8(struct cb_buf *b, uint8_t v)
 
 void cb_put_u32(struct cb_buf *b, uint32_t v)
 {
-    uint8_t *p = cb_buf_reserve(b, 4);
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
+    cb_store_le(cb_buf_reserve(b, 4), v, 4);
     cb_buf_commit(b, 4);
 }
 
 void cb_put_u64(struct cb_buf *b, uint64_t v)
 {
-    uint8_t *p = cb_buf_reserve(b, 8);
-    for (unsigned i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
+    cb_store_le(cb_buf_reserve(b, 8), v, 8);
     cb_buf_commit(b, 8);
 }
 
@@ -64,10 +74,7 @@ static uint64_t get_le(struct cb_reader *r, unsigned len)
     if (!take(r, len)) {
         return 0;
     }
-    uint64_t v = 0;
-    for (unsigned i = 0; i < len; i++) {
-        v |= (uint64_t)r->p[i] << (8 * i);
-    }
+    uint64_t v = cb_load_le(r->p, len);
     r->p += len;
     return v;
 }

@@ -1,6 +1,7 @@
 /* Little-endian numbers, varints and strings in byte runs: how log entries and stored records are
  * written. A writer appends to a cb_buf; a reader checks every bound and remembers a failure, so
- * that a decoder reads all fields and asks once at the end.
+ * that a decoder reads all fields and asks once at the end. Numbers at fixed offsets, where the
+ * caller knows the bounds, are stored and loaded in place.
  * Threads:   one per reader. */
 #ifndef CB_COMMON_BASE_CB_BYTES_H
 #define CB_COMMON_BASE_CB_BYTES_H
@@ -38,5 +39,10 @@ uint64_t cb_get_varint_max(struct cb_reader *r, uint64_t max);
 struct cb_span cb_get_bytes(struct cb_reader *r, size_t max);
 /* True when nothing failed and every byte was read. */
 bool cb_reader_done(const struct cb_reader *r);
+
+/* `len` bytes, at most 8, at `p`, which has them: nothing is checked. What `v` has above them is
+ * dropped. */
+void cb_store_le(uint8_t *p, uint64_t v, size_t len);
+uint64_t cb_load_le(const uint8_t *p, size_t len);
 
 #endif

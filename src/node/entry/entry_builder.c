@@ -117,26 +117,19 @@ void entry_builder_add_encoded(struct entry_builder *b, struct cb_span item)
     b->n_items++;
 }
 
-static void store_le(uint8_t *p, uint64_t v, unsigned len)
-{
-    for (unsigned i = 0; i < len; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
 struct cb_span entry_builder_finish(struct entry_builder *b, const struct entry_header *h)
 {
     size_t len = cb_buf_len(&b->bytes);
     CB_ASSERT(len <= CB_ENTRY_SIZE_MAX && b->n_items <= CB_ENTRY_COMMANDS_MAX);
     uint8_t *p = b->bytes.base + b->bytes.start;
-    store_le(p, ENTRY_FORMAT, 4);
-    store_le(p + 4, len, 4);
-    store_le(p + 16, h->stamp_ns, 8);
-    store_le(p + 24, h->term, 8);
-    store_le(p + 32, h->proposer, 8);
-    store_le(p + 40, h->batch, 8);
-    store_le(p + 48, b->n_items, 4);
+    cb_store_le(p, ENTRY_FORMAT, 4);
+    cb_store_le(p + 4, len, 4);
+    cb_store_le(p + 16, h->stamp_ns, 8);
+    cb_store_le(p + 24, h->term, 8);
+    cb_store_le(p + 32, h->proposer, 8);
+    cb_store_le(p + 40, h->batch, 8);
+    cb_store_le(p + 48, b->n_items, 4);
     /* The length seeds the checksum, so that a damaged one is found too. */
-    store_le(p + 8, cb_hash_seeded(p + PREFIX_SIZE, len - PREFIX_SIZE, len), 8);
+    cb_store_le(p + 8, cb_hash_seeded(p + PREFIX_SIZE, len - PREFIX_SIZE, len), 8);
     return cb_span(p, len);
 }

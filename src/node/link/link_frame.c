@@ -1,5 +1,6 @@
 #include "node/link/link_frame.h"
 
+#include "common/base/cb_bytes.h"
 #include "common/base/cb_hash.h"
 #include "common/base/cb_limits.h"
 
@@ -7,22 +8,6 @@
 #define HASHED_SIZE 12 /* of the header: all before the checksum */
 
 static const uint8_t magic[MAGIC_SIZE] = {'C', 'B', 'L', '1'};
-
-static void put_le(uint8_t *p, uint64_t v, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-static uint64_t get_le(const uint8_t *p, size_t len)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < len; i++) {
-        v |= (uint64_t)p[i] << (8 * i);
-    }
-    return v;
-}
 
 void link_frame_header(uint8_t out[static LINK_FRAME_HEADER_SIZE],
                        uint8_t type,
@@ -32,9 +17,9 @@ void link_frame_header(uint8_t out[static LINK_FRAME_HEADER_SIZE],
     memcpy(out, magic, MAGIC_SIZE);
     out[4] = LINK_FRAME_VERSION;
     out[5] = type;
-    put_le(out + 6, 0, 2);
-    put_le(out + 8, payload_len, 4);
-    put_le(out + 12, cb_hash_seeded(out, HASHED_SIZE, payload_hash), 8);
+    cb_store_le(out + 6, 0, 2);
+    cb_store_le(out + 8, payload_len, 4);
+    cb_store_le(out + 12, cb_hash_seeded(out, HASHED_SIZE, payload_hash), 8);
 }
 
 void link_decoder_init(struct link_decoder *d, size_t payload_max)
@@ -50,7 +35,7 @@ void link_decoder_fini(struct link_decoder *d)
 
 static size_t payload_len(const struct link_decoder *d)
 {
-    return (size_t)get_le(d->header + 8, 4);
+    return (size_t)cb_load_le(d->header + 8, 4);
 }
 
 static enum link_frame_result check_header(const struct link_decoder *d)
@@ -58,7 +43,7 @@ static enum link_frame_result check_header(const struct link_decoder *d)
     if (d->header[4] != LINK_FRAME_VERSION) {
         return LINK_FRAME_OTHER_VERSION;
     }
-    if (get_le(d->header + 6, 2) != 0) {
+    if (cb_load_le(d->header + 6, 2) != 0) {
         return LINK_FRAME_GARBAGE;
     }
     return payload_len(d) > d->payload_max ? LINK_FRAME_TOO_LONG : LINK_FRAME_READY;
@@ -115,7 +100,7 @@ take(struct link_decoder *d, struct cb_span *in, struct link_frame *out)
     }
     out->type = d->header[5];
     uint64_t hash = cb_hash(out->payload.ptr, out->payload.len);
-    return get_le(d->header + 12, 8) == cb_hash_seeded(d->header, HASHED_SIZE, hash)
+    return cb_load_le(d->header + 12, 8) == cb_hash_seeded(d->header, HASHED_SIZE, hash)
                ? LINK_FRAME_READY
                : LINK_FRAME_DAMAGED;
 }

@@ -57,10 +57,7 @@ void prop_session_push(struct proposer *p, struct prop_session *s, const struct 
     cb_put_u32(&s->items, 0);
     entry_item_encode(&s->items, item);
     uint64_t len = cb_buf_len(&s->items) - before - ITEM_PREFIX;
-    uint8_t *prefix = s->items.base + s->items.start + before;
-    for (unsigned i = 0; i < ITEM_PREFIX; i++) {
-        prefix[i] = (uint8_t)(len >> (8 * i));
-    }
+    cb_store_le(s->items.base + s->items.start + before, len, ITEM_PREFIX);
     if (!cb_list_is_linked(&s->queued)) {
         cb_list_push_back(&p->queued, &s->queued);
     }

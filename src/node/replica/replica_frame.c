@@ -1,26 +1,11 @@
 #include "node/replica/replica_frame.h"
 
+#include "common/base/cb_bytes.h"
 #include "common/base/cb_hash.h"
 
 #define ENTRY_HEADER_SIZE 8
 #define MARKER_MAGIC UINT64_C(0x31304b52414d4243) /* "CBMARK01" */
 #define DUMP_MAGIC UINT64_C(0x3130504d55444243)   /* "CBDUMP01" */
-
-static void put_le(uint8_t *p, uint64_t v, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-static uint64_t get_le(const uint8_t *p, size_t len)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < len; i++) {
-        v |= (uint64_t)p[i] << (8 * i);
-    }
-    return v;
-}
 
 size_t replica_entry_frame_size(size_t len)
 {
@@ -30,8 +15,8 @@ size_t replica_entry_frame_size(size_t len)
 void replica_entry_frame_write(uint8_t *out, struct cb_span bytes)
 {
     size_t size = replica_entry_frame_size(bytes.len);
-    put_le(out, bytes.len, 4);
-    put_le(out + 4, cb_hash(bytes.ptr, bytes.len), 4);
+    cb_store_le(out, bytes.len, 4);
+    cb_store_le(out + 4, cb_hash(bytes.ptr, bytes.len), 4);
     memcpy(out + ENTRY_HEADER_SIZE, bytes.ptr, bytes.len);
     memset(out + ENTRY_HEADER_SIZE + bytes.len, 0, size - ENTRY_HEADER_SIZE - bytes.len);
 }
@@ -41,29 +26,29 @@ bool replica_entry_frame_read(struct cb_span frame, struct cb_span *bytes)
     if (frame.len < ENTRY_HEADER_SIZE) {
         return false;
     }
-    size_t len = (size_t)get_le(frame.ptr, 4);
+    size_t len = (size_t)cb_load_le(frame.ptr, 4);
     /* The smallest frame that holds it, and no other: compared without overflow. */
     if (len > frame.len || replica_entry_frame_size(len) != frame.len) {
         return false;
     }
     *bytes = cb_span(frame.ptr + ENTRY_HEADER_SIZE, len);
-    return (uint32_t)cb_hash(bytes->ptr, len) == get_le(frame.ptr + 4, 4);
+    return (uint32_t)cb_hash(bytes->ptr, len) == cb_load_le(frame.ptr + 4, 4);
 }
 
 void replica_marker_write(uint8_t out[static REPLICA_MARKER_SIZE], uint64_t index)
 {
-    put_le(out, MARKER_MAGIC, 8);
-    put_le(out + 8, index, 8);
-    put_le(out + 16, cb_hash(out, 16), 8);
+    cb_store_le(out, MARKER_MAGIC, 8);
+    cb_store_le(out + 8, index, 8);
+    cb_store_le(out + 16, cb_hash(out, 16), 8);
 }
 
 bool replica_marker_read(struct cb_span frame, uint64_t *index)
 {
-    if (frame.len != REPLICA_MARKER_SIZE || get_le(frame.ptr, 8) != MARKER_MAGIC ||
-        get_le(frame.ptr + 16, 8) != cb_hash(frame.ptr, 16)) {
+    if (frame.len != REPLICA_MARKER_SIZE || cb_load_le(frame.ptr, 8) != MARKER_MAGIC ||
+        cb_load_le(frame.ptr + 16, 8) != cb_hash(frame.ptr, 16)) {
         return false;
     }
-    *index = get_le(frame.ptr + 8, 8);
+    *index = cb_load_le(frame.ptr + 8, 8);
     return true;
 }
 
@@ -71,20 +56,20 @@ void replica_dump_header_write(uint8_t out[static REPLICA_DUMP_HEADER_SIZE],
                                uint64_t index,
                                struct cb_span bytes)
 {
-    put_le(out, DUMP_MAGIC, 8);
-    put_le(out + 8, index, 8);
-    put_le(out + 16, bytes.len, 8);
+    cb_store_le(out, DUMP_MAGIC, 8);
+    cb_store_le(out + 8, index, 8);
+    cb_store_le(out + 16, bytes.len, 8);
     /* The bytes' hash is seeded with the header's, so that neither can change alone. */
-    put_le(out + 24, cb_hash_seeded(bytes.ptr, bytes.len, cb_hash(out, 24)), 8);
+    cb_store_le(out + 24, cb_hash_seeded(bytes.ptr, bytes.len, cb_hash(out, 24)), 8);
 }
 
 bool replica_dump_read_header(struct cb_span frame, uint64_t *index, struct cb_span *bytes)
 {
-    if (frame.len < REPLICA_DUMP_HEADER_SIZE || get_le(frame.ptr, 8) != DUMP_MAGIC ||
-        get_le(frame.ptr + 16, 8) != frame.len - REPLICA_DUMP_HEADER_SIZE) {
+    if (frame.len < REPLICA_DUMP_HEADER_SIZE || cb_load_le(frame.ptr, 8) != DUMP_MAGIC ||
+        cb_load_le(frame.ptr + 16, 8) != frame.len - REPLICA_DUMP_HEADER_SIZE) {
         return false;
     }
-    *index = get_le(frame.ptr + 8, 8);
+    *index = cb_load_le(frame.ptr + 8, 8);
     *bytes = cb_span(frame.ptr + REPLICA_DUMP_HEADER_SIZE, frame.len - REPLICA_DUMP_HEADER_SIZE);
     return true;
 }
@@ -92,6 +77,6 @@ bool replica_dump_read_header(struct cb_span frame, uint64_t *index, struct cb_s
 bool replica_dump_read(struct cb_span frame, uint64_t *index, struct cb_span *bytes)
 {
     return replica_dump_read_header(frame, index, bytes) &&
-           get_le(frame.ptr + 24, 8) ==
+           cb_load_le(frame.ptr + 24, 8) ==
                cb_hash_seeded(bytes->ptr, bytes->len, cb_hash(frame.ptr, 24));
 }

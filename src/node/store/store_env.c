@@ -90,9 +90,7 @@ int store_env_put(
         return rc;
     }
     uint8_t *p = v.mv_data;
-    for (unsigned i = 0; i < STORE_CHECKSUM_SIZE; i++) {
-        p[i] = (uint8_t)(checksum >> (8 * i));
-    }
+    cb_store_le(p, checksum, STORE_CHECKSUM_SIZE);
     if (value.len > 0) {
         memcpy(p + STORE_CHECKSUM_SIZE, value.ptr, value.len);
     }

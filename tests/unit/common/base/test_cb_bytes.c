@@ -1,5 +1,6 @@
 /* Proves that what the writers of cb_bytes write the readers read back, that every truncation is a
- * failure that stays, that each number has one form, and what the bytes are (they lie on disks). */
+ * failure that stays, that each number has one form, and what the bytes are (they lie on disks);
+ * that numbers are stored in place and loaded from it in just the bytes they were given. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -207,13 +208,29 @@ static void done_wants_every_byte_read(void **state)
     assert_true(cb_reader_done(&r));
 }
 
+static void in_place_only_its_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t wanted[] = {8, 7, 6, 5, 4, 3, 2, 1};
+    const uint64_t v = UINT64_C(0x0102030405060708);
+    for (size_t len = 1; len <= sizeof(wanted); len++) {
+        uint8_t got[sizeof(wanted) + 2];
+        memset(got, 0xee, sizeof(got));
+        cb_store_le(got + 1, v, len); /* at an odd address too */
+        assert_int_equal(got[0], 0xee);
+        assert_memory_equal(got + 1, wanted, len);
+        assert_int_equal(got[len + 1], 0xee);
+        assert_true(cb_load_le(got + 1, len) == (len < 8 ? v & ((UINT64_C(1) << 8 * len) - 1) : v));
+    }
+}
+
 int main(int argc, char **argv)
 {
     seed = seed_of_test(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips_and_truncations), cmocka_unit_test(the_bytes),
         cmocka_unit_test(a_varint_has_one_form),       cmocka_unit_test(bounds_are_checked),
-        cmocka_unit_test(done_wants_every_byte_read),
+        cmocka_unit_test(done_wants_every_byte_read),  cmocka_unit_test(in_place_only_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
