@@ -178,7 +178,7 @@ static void push_hello(struct link_peer *p)
 static void tell_refused(const struct link_peer *p, int status)
 {
     const struct link_events *e = &p->l->events;
-    if (status == UV_ECONNREFUSED && p->in == NULL && p->wait_ticks > 0 && e->gone != NULL) {
+    if (status == UV_ECONNREFUSED && p->in == NULL && p->wait_ticks > 0) {
         e->gone(e->data, p->id);
     }
 }
