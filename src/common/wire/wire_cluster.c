@@ -247,24 +247,25 @@ enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes)
     return e;
 }
 
-enum wire_error wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
+static enum wire_error take_identify_request(void *to, const void *from)
 {
-    enum wire_error e;
-    struct wire_arena a;
-    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
-    const Coolbeans__V1__IdentifyRequest *p =
-        wire_unpack(&a, &coolbeans__v1__identify_request__descriptor, bytes, &e);
-    *m = (struct wire_identify_request){0};
-    if (p != NULL) {
-        *m = (struct wire_identify_request){.cluster = p->cluster, .id = p->id};
-    }
-    wire_arena_fini(&a);
-    return e;
+    struct wire_identify_request *m = to;
+    const Coolbeans__V1__IdentifyRequest *p = from;
+    *m = (struct wire_identify_request){.cluster = p->cluster, .id = p->id};
+    return WIRE_OK;
 }
 
-static enum wire_error take_identify_reply(struct wire_identify_reply *m,
-                                           const Coolbeans__V1__IdentifyReply *p)
+enum wire_error wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
 {
+    *m = (struct wire_identify_request){0};
+    return wire_decode_copied(m, &coolbeans__v1__identify_request__descriptor, bytes,
+                              take_identify_request);
+}
+
+static enum wire_error take_identify_reply(void *to, const void *from)
+{
+    struct wire_identify_reply *m = to;
+    const Coolbeans__V1__IdentifyReply *p = from;
     struct cb_span name = cb_span_str(p->name);
     m->state = (uint32_t)p->state;
     m->cluster = p->cluster;
@@ -282,37 +283,30 @@ static enum wire_error take_identify_reply(struct wire_identify_reply *m,
 
 enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m, struct cb_span bytes)
 {
-    enum wire_error e;
-    struct wire_arena a;
-    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
-    const Coolbeans__V1__IdentifyReply *p =
-        wire_unpack(&a, &coolbeans__v1__identify_reply__descriptor, bytes, &e);
     *m = (struct wire_identify_reply){0};
-    if (p != NULL) {
-        e = take_identify_reply(m, p);
-    }
-    wire_arena_fini(&a);
-    return e;
+    return wire_decode_copied(m, &coolbeans__v1__identify_reply__descriptor, bytes,
+                              take_identify_reply);
+}
+
+static enum wire_error take_clock_request(void *to, const void *from)
+{
+    struct wire_clock_request *m = to;
+    const Coolbeans__V1__ClockRequest *p = from;
+    *m = (struct wire_clock_request){.cluster = p->cluster, .id = p->id};
+    return WIRE_OK;
 }
 
 enum wire_error wire_clock_request_decode(struct wire_clock_request *m, struct cb_span bytes)
 {
-    enum wire_error e;
-    struct wire_arena a;
-    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
-    const Coolbeans__V1__ClockRequest *p =
-        wire_unpack(&a, &coolbeans__v1__clock_request__descriptor, bytes, &e);
     *m = (struct wire_clock_request){0};
-    if (p != NULL) {
-        *m = (struct wire_clock_request){.cluster = p->cluster, .id = p->id};
-    }
-    wire_arena_fini(&a);
-    return e;
+    return wire_decode_copied(m, &coolbeans__v1__clock_request__descriptor, bytes,
+                              take_clock_request);
 }
 
-static enum wire_error take_clock_reply(struct wire_clock_reply *m,
-                                        const Coolbeans__V1__ClockReply *p)
+static enum wire_error take_clock_reply(void *to, const void *from)
 {
+    struct wire_clock_reply *m = to;
+    const Coolbeans__V1__ClockReply *p = from;
     bool knows = p->knows != 0;
     bool has_entry = p->index != 0 && p->term != 0;
     bool has_none = p->index == 0 && p->term == 0;
@@ -332,15 +326,6 @@ static enum wire_error take_clock_reply(struct wire_clock_reply *m,
 
 enum wire_error wire_clock_reply_decode(struct wire_clock_reply *m, struct cb_span bytes)
 {
-    enum wire_error e;
-    struct wire_arena a;
-    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
-    const Coolbeans__V1__ClockReply *p =
-        wire_unpack(&a, &coolbeans__v1__clock_reply__descriptor, bytes, &e);
     *m = (struct wire_clock_reply){0};
-    if (p != NULL) {
-        e = take_clock_reply(m, p);
-    }
-    wire_arena_fini(&a);
-    return e;
+    return wire_decode_copied(m, &coolbeans__v1__clock_reply__descriptor, bytes, take_clock_reply);
 }

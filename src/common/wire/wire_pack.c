@@ -40,6 +40,22 @@ const void *wire_unpack(struct wire_arena *a,
     return m;
 }
 
+enum wire_error wire_decode_copied(void *m,
+                                   const ProtobufCMessageDescriptor *type,
+                                   struct cb_span bytes,
+                                   wire_take_fn take)
+{
+    enum wire_error e;
+    struct wire_arena a;
+    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
+    const void *unpacked = wire_unpack(&a, type, bytes, &e);
+    if (unpacked != NULL) {
+        e = take(m, unpacked);
+    }
+    wire_arena_fini(&a);
+    return e;
+}
+
 void wire_pack(const ProtobufCMessage *m, struct cb_buf *out)
 {
     size_t size = protobuf_c_message_get_packed_size(m);

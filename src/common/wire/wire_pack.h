@@ -26,6 +26,16 @@ const void *wire_unpack(struct wire_arena *a,
                         struct cb_span bytes,
                         enum wire_error *error);
 
+/* Checks a generated struct and fills `m` from it by copy, since it does not outlive the call. */
+typedef enum wire_error (*wire_take_fn)(void *m, const void *unpacked);
+
+/* For a message that is small enough to keep no arena. `m` stays as it is when `bytes` can't be
+ * unpacked. */
+enum wire_error wire_decode_copied(void *m,
+                                   const ProtobufCMessageDescriptor *type,
+                                   struct cb_span bytes,
+                                   wire_take_fn take);
+
 /* Appends it to `out`. */
 void wire_pack(const ProtobufCMessage *m, struct cb_buf *out);
 

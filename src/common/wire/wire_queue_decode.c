@@ -428,9 +428,10 @@ enum wire_error wire_to_proxy_decode(struct wire_to_proxy *m, struct cb_span byt
 
 /* ---- who leads ---- */
 
-static enum wire_error take_leadership(struct wire_leadership *m,
-                                       const Coolbeans__V1__Leadership *p)
+static enum wire_error take_leadership(void *to, const void *from)
 {
+    struct wire_leadership *m = to;
+    const Coolbeans__V1__Leadership *p = from;
     struct cb_span leader = cb_span_str(p->leader);
     if (leader.len == 0 || leader.len >= sizeof(m->leader)) {
         return WIRE_BAD_LENGTH;
@@ -446,14 +447,5 @@ static enum wire_error take_leadership(struct wire_leadership *m,
 
 enum wire_error wire_leadership_decode(struct wire_leadership *m, struct cb_span bytes)
 {
-    enum wire_error e;
-    struct wire_arena a;
-    wire_arena_init(&a, CB_WIRE_ARENA_MAX);
-    const Coolbeans__V1__Leadership *p =
-        wire_unpack(&a, &coolbeans__v1__leadership__descriptor, bytes, &e);
-    if (p != NULL) {
-        e = take_leadership(m, p);
-    }
-    wire_arena_fini(&a);
-    return e;
+    return wire_decode_copied(m, &coolbeans__v1__leadership__descriptor, bytes, take_leadership);
 }
