@@ -112,6 +112,7 @@ enum sim_fault {
     X(acks_compared, "confirmations of entries held against the disk")                             \
     X(reads_compared, "answers to reads, whose machine was new enough")                            \
     X(ends_compared, "jobs given away by the end of a session, whose holder was gone")             \
+    X(links_held, "connections to members that lag whose socket was full for a while")             \
     X(deaf_leaders, "leaders that did not hear of the one they handed over to")                    \
     X(switches, "times that no node reached another")                                              \
     X(links_reset, "connections between nodes that broke without a fault that lasts")              \
@@ -390,6 +391,8 @@ void sim_faults_died(struct sim_node *n);
 void sim_faults_state_sent(struct sim *s);
 /* A leader has told another member to take its place. */
 void sim_faults_handed_over(struct sim_node *n);
+/* The node sends AppendEntries. */
+void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
 /* Everything is mended and stays so, but for options.left_down nodes. */
 void sim_faults_end(struct sim *s);
 /* Those too. */

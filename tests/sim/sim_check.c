@@ -82,6 +82,8 @@ static void on_send(void *ctx, raft_id from, const struct raft_message *m)
         sim_faults_state_sent(s);
     } else if (m->type == RAFT_TIMEOUT_NOW) {
         sim_faults_handed_over(&s->nodes[from]);
+    } else if (m->type == RAFT_APPEND_ENTRIES) {
+        sim_faults_entries_sent(&s->nodes[from], m);
     } else if (m->type == RAFT_APPEND_ENTRIES_RESULT) {
         check_confirmed(s, from, m);
     }

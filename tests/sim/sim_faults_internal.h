@@ -7,6 +7,8 @@
 
 #define SECONDS(n) ((uint64_t)(n)*CB_NS_PER_S)
 #define MILLIS(n) ((uint64_t)(n)*CB_NS_PER_MS)
+/* A connection whose other end takes nothing for longer is closed. */
+#define HELD_MAX_NS MILLIS(800)
 
 /* ---- sim_faults.c ---- */
 

@@ -88,3 +88,17 @@ void sim_faults_handed_over(struct sim_node *n)
                           sim_between(s, MILLIS(300), SECONDS(2)));
     }
 }
+
+/* The socket to a member that lags is full for a while, during which the log behind it may go. */
+void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m)
+{
+    struct sim *s = n->sim;
+    const struct raft_append_entries *a = &m->append_entries;
+    uint64_t kept = s->options.snapshots[n->id].trailing;
+    bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_has(s, SIM_FAULT_LATE);
+    if (may && a->n_entries > 0 && a->prev_log_index + kept / 2 < fake_disk_last(&n->fake->disk) &&
+        sim_one_in(s, 4)) {
+        s->counters.links_held++;
+        fake_world_hold(s->world, n->id, m->server_id, sim_between(s, 0, HELD_MAX_NS));
+    }
+}

@@ -111,6 +111,7 @@ void sim_fault_mend_loss(struct sim *s, unsigned who, uint64_t what)
     (void)what;
     fake_world_net(s->world)->lost = 0;
     fake_world_net(s->world)->late = 0;
+    fake_world_net(s->world)->held = 0;
     fake_world_net(s->world)->twice = 0;
     fake_world_net(s->world)->flipped = 0;
 }
@@ -126,6 +127,8 @@ void sim_fault_late(struct sim *s)
     fake_world_net(s->world)->late = (unsigned)sim_between(s, 5, 200);
     fake_world_net(s->world)->late_max_ns =
         sim_between(s, MILLIS(1), SECONDS(sim_one_in(s, 3) ? 8 : 1));
+    fake_world_net(s->world)->held = (unsigned)sim_between(s, 0, 20);
+    fake_world_net(s->world)->held_max_ns = HELD_MAX_NS;
     sim_fault_mend_in(s, sim_between(s, MILLIS(500), SECONDS(10)), sim_fault_mend_loss, 0, 0);
 }
 

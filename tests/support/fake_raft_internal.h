@@ -17,6 +17,8 @@ struct fake_world {
     struct fake_node *inside[32]; /* whose memory is being allocated */
     unsigned depth;
     uint64_t link_busy_ns[FAKE_NODES_MAX + 1][FAKE_NODES_MAX + 1];
+    /* The socket is full until then. */
+    uint64_t link_held_ns[FAKE_NODES_MAX + 1][FAKE_NODES_MAX + 1];
     struct fake_net_faults net;
     fake_send_hook on_send;
     void *on_send_ctx;

@@ -341,6 +341,7 @@ void fake_node_crash(struct fake_node *n)
         cb_free(CB_CONTAINER(l, struct block, link));
     }
     fake_process_end(&n->process);
+    memset(n->world->link_held_ns[n->id], 0, sizeof n->world->link_held_ns[n->id]);
 }
 
 struct fake_node *fake_node_add(struct fake_world *w, raft_id id)

@@ -51,11 +51,12 @@ struct fake_disk_faults {
 struct fake_net_faults {
     uint64_t min_ns, max_ns; /* of a message on its way; max 0: 1 to 2 ms */
     unsigned lost;
-    unsigned late;      /* overtaken by later ones: it was on a connection that was replaced */
-    unsigned twice;     /* no TCP does this; libraft ought to bear it */
-    unsigned flipped;   /* a bit of a snapshot's state on its way */
+    unsigned late;    /* overtaken by later ones: it was on a connection that was replaced */
+    unsigned twice;   /* no TCP does this; libraft ought to bear it */
+    unsigned flipped; /* a bit of a snapshot's state on its way */
+    unsigned held;    /* that the socket takes nothing for a while, after which all goes at once */
     unsigned told_lost; /* of those lost: that the sender is told so */
-    uint64_t late_max_ns;
+    uint64_t late_max_ns, held_max_ns;
 };
 
 struct fake_entry {
@@ -119,6 +120,8 @@ void fake_world_on_vote(struct fake_world *w, fake_vote_hook hook, void *ctx);
 uint64_t fake_now_ms(const struct fake_world *w);
 uint64_t fake_now_ns(const struct fake_world *w);
 struct fake_net_faults *fake_world_net(struct fake_world *w);
+/* The socket of this link takes nothing for so long, unless it is full already. */
+void fake_world_hold(struct fake_world *w, raft_id from, raft_id to, uint64_t ns);
 /* The machine's own clock, which drifts, and the moment at which it will show `local_ns`. */
 uint64_t fake_local_ns(const struct fake_process *p);
 uint64_t fake_moment_of_ns(const struct fake_process *p, uint64_t local_ns);

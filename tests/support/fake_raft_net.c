@@ -123,20 +123,6 @@ void fake_deliver(struct fake_node *n, const struct raft_message *m)
     fake_node_leave(n);
 }
 
-struct sent {
-    struct raft_io_send *req;
-    raft_io_send_cb cb;
-    int status;
-};
-
-static void sent_run(struct fake_node *n, void *arg)
-{
-    (void)n;
-    struct sent *s = arg;
-    s->cb(s->req, s->status);
-    cb_free(s);
-}
-
 static void send_copy(struct fake_node *n, struct fake_node *to, const struct raft_message *m)
 {
     struct fake_world *w = n->world;
@@ -164,6 +150,51 @@ static void send_copy(struct fake_node *n, struct fake_node *to, const struct ra
     fake_schedule(to, at, packet_run, packet_drop, p);
 }
 
+/* What libraft has handed over and was not yet told to be gone. The bytes are libraft's until then,
+ * and are read at that time, as a real link reads them when its socket takes them (guard g12). */
+struct sent {
+    struct raft_message m; /* what it points to is the sender's */
+    struct raft_io_send *req;
+    raft_io_send_cb cb;
+    bool is_lost;
+    int status;
+};
+
+static void sent_run(struct fake_node *n, void *arg)
+{
+    struct sent *s = arg;
+    struct fake_world *w = n->world;
+    if (!s->is_lost) {
+        struct fake_node *to = w->nodes[s->m.server_id];
+        send_copy(n, to, &s->m);
+        if (fake_chance(w, w->net.twice)) {
+            send_copy(n, to, &s->m);
+        }
+    }
+    s->cb(s->req, s->status);
+    cb_free(s);
+}
+
+/* When the socket takes what is sent now: in the order of the link. */
+static uint64_t taken_ns(struct fake_node *n, raft_id to)
+{
+    struct fake_world *w = n->world;
+    uint64_t *held = &w->link_held_ns[n->id][to];
+    if (*held <= w->now_ns) {
+        *held = w->now_ns;
+        if (fake_chance(w, w->net.held)) {
+            *held += fake_between(w, 0, w->net.held_max_ns);
+        }
+    }
+    return *held;
+}
+
+void fake_world_hold(struct fake_world *w, raft_id from, raft_id to, uint64_t ns)
+{
+    uint64_t *held = &w->link_held_ns[from][to];
+    *held = *held > w->now_ns ? *held : w->now_ns + ns;
+}
+
 static int io_send(struct raft_io *io,
                    struct raft_io_send *req,
                    const struct raft_message *m,
@@ -176,20 +207,14 @@ static int io_send(struct raft_io *io,
         w->on_send(w->on_send_ctx, n->id, m);
     }
     struct fake_node *to = w->nodes[m->server_id];
-    bool is_lost =
+    struct sent s = {.m = *m, .req = req, .cb = cb};
+    s.is_lost =
         to == NULL || !to->process.up || n->cut_to[m->server_id] || fake_chance(w, w->net.lost);
-    struct sent s = {.req = req, .cb = cb};
-    if (is_lost && fake_chance(w, w->net.told_lost)) {
+    if (s.is_lost && fake_chance(w, w->net.told_lost)) {
         s.status = RAFT_NOCONNECTION;
     }
     req->cb = cb;
-    fake_schedule(n, w->now_ns, sent_run, cb_free, cb_memdup(&s, sizeof s));
-    if (!is_lost) {
-        send_copy(n, to, m);
-        if (fake_chance(w, w->net.twice)) {
-            send_copy(n, to, m);
-        }
-    }
+    fake_schedule(n, taken_ns(n, m->server_id), sent_run, cb_free, cb_memdup(&s, sizeof s));
     return 0;
 }
 
