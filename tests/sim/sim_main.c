@@ -3,7 +3,6 @@
  *
  * usage: see --help */
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,9 +15,8 @@
 
 #include "common/base/cb_mem.h"
 #include "history/history_check.h"
-#include "sim/sim.h"
+#include "sim/sim_args.h"
 
-#define JOBS_MAX 64
 #define SEED_CPU_MAX_S 120
 #define FAILED_MAX 20 /* then a series ends */
 #define PROGRESS_NS (2 * CB_NS_PER_S)
@@ -35,22 +33,11 @@ struct report {
     uint64_t judged[HIST_PROPERTY_COUNT];
 };
 
-struct arguments {
-    uint64_t first, count, seconds;
-    unsigned jobs;
-    uint32_t without;
-    uint32_t clients, proxies; /* at most so many; 0: as drawn */
-    uint64_t skip[SIM_SKIP_MAX / 64];
-    uint64_t cut_ns; /* the safety phase ends here; 0: as drawn */
-    bool verbose, is_quiet, is_here, stops_at_first;
-    const char *history, *json, *seeds_file;
-};
-
 struct series {
-    struct arguments args;
+    struct sim_args args;
     struct report *slots;
-    pid_t pids[JOBS_MAX];
-    uint64_t seeds[JOBS_MAX];
+    pid_t pids[SIM_JOBS_MAX];
+    uint64_t seeds[SIM_JOBS_MAX];
     uint64_t started, done, failed;
     uint64_t begin_ns, told_ns;
     uint64_t *listed;
@@ -91,20 +78,21 @@ static void fill_report(const struct sim *s, struct report *r)
 }
 
 /* What makes a failure smaller, for tests/sim/shrink.py. */
-static void reduce(const struct arguments *a, struct sim_options *o)
+static void reduce(const struct sim_args *a, struct sim_options *o)
 {
-    if (a->cut_ns > 0 && a->cut_ns < o->duration_ns) {
-        o->duration_ns = a->cut_ns;
+    uint64_t cut_ns = a->cut_ms * CB_NS_PER_MS;
+    if (cut_ns > 0 && cut_ns < o->duration_ns) {
+        o->duration_ns = cut_ns;
     }
     if (a->clients > 0 && a->clients < o->clients) {
-        o->clients = a->clients;
+        o->clients = (uint32_t)a->clients;
     }
     if (a->proxies > 0 && a->proxies < o->proxies) {
-        o->proxies = a->proxies;
+        o->proxies = (uint32_t)a->proxies;
     }
 }
 
-static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
+static void run_one(const struct sim_args *a, uint64_t seed, struct report *r)
 {
     static struct sim sim;
     struct sim_options o;
@@ -112,12 +100,12 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
     (void)setrlimit(RLIMIT_CPU, &cpu);
     sim_options_draw(&o, seed, a->without);
     reduce(a, &o);
-    if (a->verbose) {
+    if (a->is_verbose) {
         sim_options_print(&o);
     }
     sim.history_file = a->history;
     memcpy(sim.skip, a->skip, sizeof sim.skip);
-    sim_run(&sim, &o, a->verbose);
+    sim_run(&sim, &o, a->is_verbose);
     fill_report(&sim, r);
     fflush(stdout);
     _exit(0);
@@ -127,7 +115,7 @@ static void run_one(const struct arguments *a, uint64_t seed, struct report *r)
 
 static bool next_seed(struct series *s, uint64_t *seed)
 {
-    const struct arguments *a = &s->args;
+    const struct sim_args *a = &s->args;
     if (s->n_listed > 0) {
         if (s->started >= s->n_listed) {
             return false;
@@ -209,7 +197,7 @@ static void tell_progress(struct series *s, bool is_last)
            " failed  %.1f cluster-hours  %.0f x real time on "
            "%u cores  %" PRIu64 " elections  %" PRIu64 " crashes  %" PRIu64 " installs\n",
            real_s, s->done, s->failed, hours(r->sim_ns), (double)r->sim_ns / 1e9 / real_s,
-           s->args.jobs, r->sim.elections, r->sim.crashes, r->replica.installs);
+           (unsigned)s->args.jobs, r->sim.elections, r->sim.crashes, r->replica.installs);
     fflush(stdout);
 }
 
@@ -308,7 +296,7 @@ static void write_json(const struct series *s)
             "\"cpu_seconds\": %.1f, \"cores\": %u, \"digest\": \"%016" PRIx64 "\"",
             s->n_listed > 0 ? s->listed[0] : s->args.first, s->done, s->failed,
             hours(s->sum.sim_ns), hours(s->sum.node_ns), (double)(now_ns() - s->begin_ns) / 1e9,
-            cpu_seconds(), s->args.jobs, s->sum.digest);
+            cpu_seconds(), (unsigned)s->args.jobs, s->sum.digest);
     each_counter(&s->sum, print_json, f);
     fprintf(f, "}\n");
     if (fclose(f) != 0) {
@@ -316,54 +304,7 @@ static void write_json(const struct series *s)
     }
 }
 
-/* ---- arguments ---- */
-
-static const char usage[] =
-    "usage: coolbeans-sim [options]\n"
-    "  --seed N       one run; its digest is the same each time\n"
-    "  --first N      the first seed of a series (default 1)\n"
-    "  --count N      seeds in the series (default 100)\n"
-    "  --seconds N    as many as fit into N seconds instead\n"
-    "  --seeds FILE   the seeds in FILE instead, one a line, # begins a comment\n"
-    "  --jobs N       runs at once (default: 2)\n"
-    "  --without LIST fault classes to leave out, names with commas\n"
-    "  --skip LIST    faults to leave out, by their numbers in the trace\n"
-    "  --cut MS       ends the faults after so many simulated milliseconds\n"
-    "  --clients N    at most so many clients at first\n"
-    "  --proxies N    at most so many proxies\n"
-    "  --json FILE    writes what was counted\n"
-    "  --stop-at-first ends a series at the first seed that fails\n"
-    "  --history FILE what the clients saw (with --seed): for history_check\n"
-    "  --here         in this process, for a debugger (with --seed)\n"
-    "  -v             every message and entry (with --seed)\n"
-    "  -q             no progress\n";
-
-static uint32_t parse_faults(char *list)
-{
-    uint32_t mask = 0;
-    for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
-        int f = 0;
-        while (f < SIM_FAULT_COUNT && strcmp(sim_fault_name((enum sim_fault)f), name) != 0) {
-            f++;
-        }
-        if (f == SIM_FAULT_COUNT) {
-            cb_die("there is no fault class \"%s\"", name);
-        }
-        mask |= 1u << f;
-    }
-    return mask;
-}
-
-static void parse_skip(struct arguments *a, char *list)
-{
-    for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
-        uint64_t number = strtoull(name, NULL, 10);
-        if (number >= SIM_SKIP_MAX) {
-            cb_die("fault %s is beyond what --skip can name", name);
-        }
-        a->skip[number / 64] |= UINT64_C(1) << number % 64;
-    }
-}
+/* ---- all of it ---- */
 
 static void read_seeds(struct series *s)
 {
@@ -386,92 +327,6 @@ static void read_seeds(struct series *s)
     }
 }
 
-static bool parse(struct arguments *a, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"first", required_argument, NULL, 'f'},
-        {"count", required_argument, NULL, 'c'},
-        {"seconds", required_argument, NULL, 'S'},
-        {"seeds", required_argument, NULL, 'F'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"without", required_argument, NULL, 'w'},
-        {"cut", required_argument, NULL, 'C'},
-        {"clients", required_argument, NULL, 'L'},
-        {"proxies", required_argument, NULL, 'P'},
-        {"here", no_argument, NULL, 'H'},
-        {"history", required_argument, NULL, 'Y'},
-        {"stop-at-first", no_argument, NULL, '1'},
-        {"json", required_argument, NULL, 'J'},
-        {"skip", required_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int o;
-    while ((o = getopt_long(argc, argv, "vqh", options, NULL)) != -1) {
-        uint64_t number = optarg != NULL ? strtoull(optarg, NULL, 10) : 0;
-        switch (o) {
-        case 's':
-            a->first = number;
-            a->count = 1;
-            a->jobs = 1;
-            a->seconds = 0;
-            break;
-        case 'f':
-            a->first = number;
-            break;
-        case 'c':
-            a->count = number;
-            break;
-        case 'S':
-            a->seconds = number;
-            break;
-        case 'F':
-            a->seeds_file = optarg;
-            break;
-        case 'j':
-            a->jobs = number >= 1 && number <= JOBS_MAX ? (unsigned)number : 1;
-            break;
-        case 'w':
-            a->without = parse_faults(optarg);
-            break;
-        case 'k':
-            parse_skip(a, optarg);
-            break;
-        case 'C':
-            a->cut_ns = number * CB_NS_PER_MS;
-            break;
-        case 'L':
-            a->clients = (uint32_t)number;
-            break;
-        case 'P':
-            a->proxies = (uint32_t)number;
-            break;
-        case 'Y':
-            a->history = optarg;
-            break;
-        case 'H':
-            a->is_here = true;
-            break;
-        case '1':
-            a->stops_at_first = true;
-            break;
-        case 'J':
-            a->json = optarg;
-            break;
-        case 'v':
-            a->verbose = true;
-            break;
-        case 'q':
-            a->is_quiet = true;
-            break;
-        default:
-            return false;
-        }
-    }
-    return optind == argc;
-}
-
 /* A seed's process is young: a fifth of its time would go into the first touch of each page. glibc
  * asks for huge ones if it is told before it starts. */
 static void use_huge_pages(char **argv)
@@ -491,23 +346,23 @@ static void use_huge_pages(char **argv)
 int main(int argc, char **argv)
 {
     use_huge_pages(argv);
-    static struct series s = {.args = {.first = 1, .count = 100, .jobs = 2}};
-    if (!parse(&s.args, argc, argv)) {
-        fputs(usage, stderr);
+    static struct series s;
+    if (!sim_args_parse(&s.args, argc, argv)) {
+        fputs(sim_args_usage, stderr);
         return 2;
     }
-    if (s.args.verbose) {
+    if (s.args.is_verbose) {
         (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a run that crashes shows its last line, too */
     }
     if (s.args.seeds_file != NULL) {
         read_seeds(&s);
     }
-    s.slots = mmap(NULL, JOBS_MAX * sizeof *s.slots, PROT_READ | PROT_WRITE,
+    s.slots = mmap(NULL, SIM_JOBS_MAX * sizeof *s.slots, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CB_ASSERT(s.slots != MAP_FAILED);
     s.begin_ns = s.told_ns = now_ns();
     run_series(&s);
-    if (s.args.count == 1 && s.args.seconds == 0 && s.failed == 0 && s.n_listed == 0) {
+    if (s.args.has_seed && s.failed == 0 && s.n_listed == 0) {
         printf("seed %" PRIu64 ": digest %016" PRIx64 "\n", s.args.first, s.sum.digest);
     } else if (!s.args.is_quiet && s.done > 1) {
         const char *group = NULL;
