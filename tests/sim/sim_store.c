@@ -138,25 +138,51 @@ op_get_local(struct store *base, const char *name, struct cb_buf *out, struct st
     return store_get_local(of(base)->inner, name, out, err);
 }
 
+/* The copy is the inner store's own: there is nothing that the simulation adds to reading. */
 static enum store_result
-op_dump(struct store *base, store_write_fn fn, void *data, struct store_error *err)
+op_copy_open(struct store *base, struct store_copy **out, struct store_error *err)
 {
-    return store_dump(of(base)->inner, fn, data, err);
+    return store_copy_open(of(base)->inner, out, err);
 }
 
-static enum store_result op_load_dump(struct store *base,
-                                      store_read_fn fn,
-                                      void *data,
-                                      struct store_meta *meta,
-                                      struct store_error *err)
+static void op_discard_incoming(struct store *base)
+{
+    of(base)->node->installs = false;
+    store_discard_incoming(of(base)->inner);
+}
+
+static enum store_result refuse_incoming(struct store *base, struct store_error *err)
+{
+    op_discard_incoming(base);
+    return store_fail(err, STORE_FULL, "the simulated disk is full");
+}
+
+static enum store_result op_incoming_begin(struct store *base, struct store_error *err)
 {
     if (of(base)->node->disk_is_full) {
-        snprintf(err->text, sizeof err->text, "the simulated disk is full");
-        return STORE_FULL;
+        return refuse_incoming(base, err);
     }
     of(base)->node->installs = true;
     sim_faults_moment(of(base)->node->sim);
-    return store_load_dump(of(base)->inner, fn, data, meta, err);
+    return store_incoming_begin(of(base)->inner, err);
+}
+
+/* The disk may have become full since the bytes before; a crash between two takes what was fed, and
+ * one after the last leaves a whole state for the next start. */
+static enum store_result
+op_incoming_feed(struct store *base, struct cb_span bytes, bool *is_whole, struct store_error *err)
+{
+    if (of(base)->node->disk_is_full) {
+        return refuse_incoming(base, err);
+    }
+    enum store_result result = store_incoming_feed(of(base)->inner, bytes, is_whole, err);
+    of(base)->node->installs = result == STORE_OK;
+    return result;
+}
+
+static void op_incoming_meta(struct store *base, struct store_meta *out)
+{
+    store_incoming_meta(of(base)->inner, out);
 }
 
 static enum store_result op_load_incoming(struct store *base,
@@ -180,11 +206,6 @@ static enum store_result op_swap(struct store *base, struct store_error *err)
     return store_swap(s->inner, err);
 }
 
-static void op_discard_incoming(struct store *base)
-{
-    store_discard_incoming(of(base)->inner);
-}
-
 static void op_close(struct store *base)
 {
     struct sim_store *s = of(base);
@@ -202,8 +223,10 @@ static const struct store_ops ops = {
     .read = op_read,
     .set_local = op_set_local,
     .get_local = op_get_local,
-    .dump = op_dump,
-    .load_dump = op_load_dump,
+    .copy_open = op_copy_open,
+    .incoming_begin = op_incoming_begin,
+    .incoming_feed = op_incoming_feed,
+    .incoming_meta = op_incoming_meta,
     .load_incoming = op_load_incoming,
     .swap = op_swap,
     .discard_incoming = op_discard_incoming,

@@ -1,29 +1,15 @@
 #include "support/store_mem.h"
 
+#include <stdatomic.h>
+
+#include "common/base/cb_bytes.h"
+#include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "node/store/store_dump.h"
-
-struct blob {
-    uint8_t *ptr;
-    size_t len;
-};
-
-struct record {
-    struct blob key;
-    struct blob value;
-    uint64_t checksum;
-};
-
-/* Records in the order of their keys. */
-struct table {
-    struct record *records;
-    size_t n;
-    size_t cap;
-    uint64_t sum; /* of the checksums */
-};
+#include "support/store_mem_table.h"
 
 struct state {
-    struct table records;
+    struct mem_table records;
     struct store_meta meta;
 };
 
@@ -34,7 +20,14 @@ struct store_mem_disk {
     bool has_incoming;
     struct state present;
     struct state incoming;
-    struct table locals;
+    struct mem_table locals;
+};
+
+/* An incoming state that is not whole: it is on no disk yet. */
+struct filling {
+    struct store_dump_reader reader;
+    bool has_header;
+    struct state state;
 };
 
 struct mem_store {
@@ -44,98 +37,9 @@ struct mem_store {
     struct cb_list queue;
     size_t pending_bytes;
     uint64_t queued_index;
+    struct filling *filling; /* NULL: none */
+    atomic_uint copies;      /* that are open; they may be closed on other threads */
 };
-
-static struct cb_span span_of(struct blob b)
-{
-    return cb_span(b.ptr, b.len);
-}
-
-static struct blob copy_of(struct cb_span s)
-{
-    return (struct blob){.ptr = cb_memdup(s.ptr, s.len), .len = s.len};
-}
-
-static int compare(struct cb_span a, struct cb_span b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order != 0 || a.len == b.len ? order : (a.len < b.len ? -1 : 1);
-}
-
-/* The first place whose key is not below `key`. */
-static size_t lower_bound(const struct table *t, struct cb_span key)
-{
-    size_t lo = 0;
-    size_t hi = t->n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (compare(span_of(t->records[mid].key), key) < 0) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return lo;
-}
-
-static struct record *find(const struct table *t, struct cb_span key)
-{
-    size_t at = lower_bound(t, key);
-    bool is_here = at < t->n && cb_span_eq(span_of(t->records[at].key), key);
-    return is_here ? &t->records[at] : NULL;
-}
-
-static void insert(struct table *t, struct cb_span key, struct cb_span value)
-{
-    if (t->n == t->cap) {
-        t->cap = t->cap == 0 ? 16 : 2 * t->cap;
-        t->records = cb_realloc(t->records, t->cap * sizeof(*t->records));
-    }
-    size_t at = lower_bound(t, key);
-    memmove(&t->records[at + 1], &t->records[at], (t->n - at) * sizeof(*t->records));
-    t->records[at] = (struct record){.key = copy_of(key), .value = copy_of(value)};
-    t->records[at].checksum = store_record_checksum(key, value);
-    t->sum += t->records[at].checksum;
-    t->n++;
-}
-
-static void put(struct table *t, struct cb_span key, struct cb_span value)
-{
-    struct record *r = find(t, key);
-    if (r == NULL) {
-        insert(t, key, value);
-        return;
-    }
-    cb_free(r->value.ptr);
-    r->value = copy_of(value);
-    t->sum -= r->checksum;
-    r->checksum = store_record_checksum(key, value);
-    t->sum += r->checksum;
-}
-
-static void del(struct table *t, struct cb_span key)
-{
-    struct record *r = find(t, key);
-    if (r == NULL) {
-        return;
-    }
-    cb_free(r->key.ptr);
-    cb_free(r->value.ptr);
-    t->sum -= r->checksum;
-    size_t at = (size_t)(r - t->records);
-    memmove(r, r + 1, (t->n - at - 1) * sizeof(*r));
-    t->n--;
-}
-
-static void table_fini(struct table *t)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        cb_free(t->records[i].key.ptr);
-        cb_free(t->records[i].value.ptr);
-    }
-    cb_free(t->records);
-    *t = (struct table){0};
-}
 
 /* The store's own numbers, from what is there. */
 static void count_records(struct state *st)
@@ -154,9 +58,9 @@ struct store_mem_disk *store_mem_disk_create(const char *cluster)
 void store_mem_disk_destroy(struct store_mem_disk *d)
 {
     CB_ASSERT(!d->is_open);
-    table_fini(&d->present.records);
-    table_fini(&d->incoming.records);
-    table_fini(&d->locals);
+    mem_table_fini(&d->present.records);
+    mem_table_fini(&d->incoming.records);
+    mem_table_fini(&d->locals);
     cb_free(d->cluster);
     cb_free(d);
 }
@@ -178,9 +82,9 @@ static void apply(struct state *st, const struct cb_list *span)
     for (size_t i = 0; i < merge.n_ops; i++) {
         const struct store_op *op = &merge.ops[i];
         if (op->is_put) {
-            put(&st->records, op->key, op->value);
+            mem_table_put(&st->records, op->key, op->value);
         } else {
-            del(&st->records, op->key);
+            mem_table_del(&st->records, op->key);
         }
     }
     store_merge_fini(&merge);
@@ -261,8 +165,8 @@ static enum store_result load_state(const struct state *st,
                                     struct store_error *err)
 {
     for (size_t i = 0; i < st->records.n; i++) {
-        const struct record *r = &st->records.records[i];
-        if (!fn(data, span_of(r->key), span_of(r->value))) {
+        const struct mem_record *r = &st->records.records[i];
+        if (!fn(data, mem_span(r->key), mem_span(r->value))) {
             return store_fail(err, STORE_STOPPED, "reading was stopped");
         }
     }
@@ -282,9 +186,9 @@ static enum store_result mem_load(struct store *base,
 }
 
 static enum store_result
-get(const struct table *t, struct cb_span key, struct cb_buf *out, struct store_error *err)
+get(const struct mem_table *t, struct cb_span key, struct cb_buf *out, struct store_error *err)
 {
-    const struct record *r = find(t, key);
+    const struct mem_record *r = mem_table_find(t, key);
     if (r == NULL) {
         return store_fail(err, STORE_NOT_FOUND, "no such record");
     }
@@ -305,7 +209,7 @@ mem_set_local(struct store *base, const char *name, struct cb_span value, struct
     if (d->is_full) {
         return store_fail(err, STORE_FULL, "no room for a local value");
     }
-    put(&d->locals, cb_span_str(name), value);
+    mem_table_put(&d->locals, cb_span_str(name), value);
     return STORE_OK;
 }
 
@@ -315,58 +219,172 @@ mem_get_local(struct store *base, const char *name, struct cb_buf *out, struct s
     return get(&of(base)->disk->locals, cb_span_str(name), out, err);
 }
 
-static enum store_result
-mem_dump(struct store *base, store_write_fn fn, void *data, struct store_error *err)
+/* The whole dump, made at the open. */
+struct mem_copy {
+    struct store_copy base;
+    struct mem_store *store;
+    struct cb_buf bytes; /* what is left of it */
+    size_t header_len;   /* 0 when the header has been given */
+};
+
+/* Of the item at `p`: a record or the trailer. */
+static size_t item_len(const uint8_t *p)
 {
-    const struct store_mem_disk *d = of(base)->disk;
-    struct store_dump_writer w;
-    store_dump_writer_init(&w, fn, data);
-    bool go_on = store_dump_header(&w, d->cluster, &d->present.meta);
-    for (size_t i = 0; go_on && i < d->present.records.n; i++) {
-        const struct record *r = &d->present.records.records[i];
-        go_on = store_dump_record(&w, span_of(r->key), span_of(r->value));
+    size_t len = cb_load_le(p, 4) + cb_load_le(p + 4, 4);
+    return len > 0 ? 16 + len : 32;
+}
+
+static enum store_result mem_copy_next(struct store_copy *base,
+                                       size_t size,
+                                       struct cb_buf *out,
+                                       bool *is_last,
+                                       struct store_error *err)
+{
+    (void)err;
+    struct mem_copy *c = CB_CONTAINER(base, struct mem_copy, base);
+    struct cb_span all = cb_buf_span(&c->bytes);
+    size_t len = c->header_len;
+    c->header_len = 0;
+    while (len < size && len < all.len) {
+        len += item_len(all.ptr + len);
     }
-    go_on = go_on && store_dump_trailer(&w);
-    store_dump_writer_fini(&w);
-    return go_on ? STORE_OK : store_fail(err, STORE_STOPPED, "the dump was stopped");
+    cb_buf_append(out, all.ptr, len);
+    *is_last = len == all.len;
+    cb_buf_consume(&c->bytes, len);
+    return STORE_OK;
+}
+
+static void mem_copy_close(struct store_copy *base)
+{
+    struct mem_copy *c = CB_CONTAINER(base, struct mem_copy, base);
+    cb_buf_fini(&c->bytes);
+    atomic_fetch_sub(&c->store->copies, 1);
+    cb_free(c);
+}
+
+static enum store_result
+mem_copy_open(struct store *base, struct store_copy **out, struct store_error *err)
+{
+    static const struct store_copy_ops ops = {.next = mem_copy_next, .close = mem_copy_close};
+    struct mem_store *s = of(base);
+    const struct state *st = &s->disk->present;
+    if (atomic_load(&s->copies) == CB_STORE_COPIES_MAX) {
+        return store_fail(err, STORE_IO, "too many copies of the state are open");
+    }
+    atomic_fetch_add(&s->copies, 1);
+    struct mem_copy *c = cb_calloc(1, sizeof(*c));
+    struct store_dump_writer w;
+    c->base = (struct store_copy){.ops = &ops, .meta = st->meta};
+    c->store = s;
+    store_dump_write_header(&w, s->disk->cluster, &st->meta, &c->bytes);
+    c->header_len = cb_buf_len(&c->bytes);
+    for (size_t i = 0; i < st->records.n; i++) {
+        const struct mem_record *r = &st->records.records[i];
+        store_dump_write_record(&w, mem_span(r->key), mem_span(r->value), &c->bytes);
+    }
+    store_dump_write_trailer(&w, &c->bytes);
+    *out = &c->base;
+    return STORE_OK;
+}
+
+static void drop_filling(struct mem_store *s)
+{
+    if (s->filling != NULL) {
+        store_dump_reader_fini(&s->filling->reader);
+        mem_table_fini(&s->filling->state.records);
+        cb_free(s->filling);
+        s->filling = NULL;
+    }
 }
 
 static void mem_discard_incoming(struct store *base)
 {
-    struct store_mem_disk *d = of(base)->disk;
-    table_fini(&d->incoming.records);
-    d->has_incoming = false;
+    struct mem_store *s = of(base);
+    drop_filling(s);
+    mem_table_fini(&s->disk->incoming.records);
+    s->disk->has_incoming = false;
 }
 
-static enum store_result mem_load_dump(struct store *base,
-                                       store_read_fn fn,
-                                       void *data,
-                                       struct store_meta *meta,
-                                       struct store_error *err)
+static enum store_result mem_incoming_begin(struct store *base, struct store_error *err)
 {
-    struct store_mem_disk *d = of(base)->disk;
-    struct store_dump_reader r;
-    struct cb_span key;
-    struct cb_span value;
+    struct mem_store *s = of(base);
     mem_discard_incoming(base);
-    store_dump_reader_init(&r, fn, data);
-    enum store_result result = store_dump_read_header(&r, d->cluster, &d->incoming.meta, err);
+    if (s->disk->is_full) {
+        return store_fail(err, STORE_FULL, "no room for an incoming state");
+    }
+    s->filling = cb_calloc(1, sizeof(*s->filling));
+    store_dump_reader_init(&s->filling->reader);
+    return STORE_OK;
+}
+
+static enum store_result finish_filling(struct mem_store *s, struct store_error *err)
+{
+    struct state *st = &s->filling->state;
+    if (st->meta.record_count != st->records.n || st->meta.record_sum != st->records.sum) {
+        return store_fail(err, STORE_BAD_DUMP, "the dump does not hold the records of its header");
+    }
+    s->disk->incoming = *st;
+    s->disk->has_incoming = true;
+    *st = (struct state){0};
+    drop_filling(s);
+    return STORE_OK;
+}
+
+/* STORE_MORE, or STORE_NOT_FOUND after the last record. */
+static enum store_result fill(struct mem_store *s, struct store_error *err)
+{
+    struct filling *f = s->filling;
+    enum store_result result = STORE_OK;
+    if (!f->has_header) {
+        result = store_dump_read_header(&f->reader, s->disk->cluster, &f->state.meta, err);
+        f->has_header = result == STORE_OK;
+    }
     while (result == STORE_OK) {
-        result = store_dump_read_record(&r, &key, &value, err);
-        if (result == STORE_OK) {
-            put(&d->incoming.records, key, value);
+        struct cb_span key;
+        struct cb_span value;
+        result = store_dump_read_record(&f->reader, &key, &value, err);
+        if (result == STORE_OK && !mem_table_add_last(&f->state.records, key, value)) {
+            result = store_fail(err, STORE_BAD_DUMP, "the records of the dump are out of order");
         }
     }
-    store_dump_reader_fini(&r);
-    if (result != STORE_NOT_FOUND) {
+    return result;
+}
+
+static enum store_result
+feed(struct mem_store *s, struct cb_span bytes, bool *is_whole, struct store_error *err)
+{
+    if (s->filling == NULL) {
+        CB_ASSERT(s->disk->has_incoming);
+        *is_whole = bytes.len == 0;
+        return *is_whole ? STORE_OK
+                         : store_fail(err, STORE_BAD_DUMP, "the dump goes on after its end");
+    }
+    if (s->disk->is_full) {
+        return store_fail(err, STORE_FULL, "no room for an incoming state");
+    }
+    store_dump_reader_feed(&s->filling->reader, bytes);
+    enum store_result result = fill(s, err);
+    if (result == STORE_NOT_FOUND) {
+        result = finish_filling(s, err);
+        *is_whole = result == STORE_OK;
+    }
+    return result == STORE_MORE ? STORE_OK : result;
+}
+
+static enum store_result
+mem_incoming_feed(struct store *base, struct cb_span bytes, bool *is_whole, struct store_error *err)
+{
+    enum store_result result = feed(of(base), bytes, is_whole, err);
+    if (result != STORE_OK) {
         mem_discard_incoming(base);
-        return result;
     }
-    d->has_incoming = true;
-    if (meta != NULL) {
-        *meta = d->incoming.meta;
-    }
-    return STORE_OK;
+    return result;
+}
+
+static void mem_incoming_meta(struct store *base, struct store_meta *out)
+{
+    CB_ASSERT(of(base)->disk->has_incoming);
+    *out = of(base)->disk->incoming.meta;
 }
 
 static enum store_result mem_load_incoming(struct store *base,
@@ -384,7 +402,7 @@ static void adopt(struct store_mem_disk *d)
 {
     d->incoming.meta.appended_index = d->present.meta.appended_index;
     d->incoming.meta.appended_term = d->present.meta.appended_term;
-    table_fini(&d->present.records);
+    mem_table_fini(&d->present.records);
     d->present = d->incoming;
     d->incoming = (struct state){0};
     d->has_incoming = false;
@@ -407,7 +425,9 @@ static enum store_result mem_swap(struct store *base, struct store_error *err)
 void store_mem_crash(struct store *base)
 {
     struct mem_store *s = of(base);
+    CB_ASSERT(atomic_load(&s->copies) == 0);
     drop(s, &s->queue);
+    drop_filling(s);
     s->disk->is_open = false;
     cb_free(s);
 }
@@ -427,8 +447,10 @@ static const struct store_ops mem_ops = {
     .read = mem_read,
     .set_local = mem_set_local,
     .get_local = mem_get_local,
-    .dump = mem_dump,
-    .load_dump = mem_load_dump,
+    .copy_open = mem_copy_open,
+    .incoming_begin = mem_incoming_begin,
+    .incoming_feed = mem_incoming_feed,
+    .incoming_meta = mem_incoming_meta,
     .load_incoming = mem_load_incoming,
     .swap = mem_swap,
     .discard_incoming = mem_discard_incoming,

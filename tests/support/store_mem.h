@@ -4,7 +4,8 @@
  * that every moment of a crash can be chosen. What survives a crash is a store_mem_disk.
  *
  * Owns:     the disk is the caller's; an open store borrows it.
- * Threads:  one. `notify` is called from store_mem_step, or from store_commit when `is_immediate`.
+ * Threads:  one; but an open copy may go to another. `notify` is called from store_mem_step, or
+ *           from store_commit when `is_immediate`.
  * Errors:   as store.h; damage does not happen here. */
 #ifndef CB_TESTS_SUPPORT_STORE_MEM_H
 #define CB_TESTS_SUPPORT_STORE_MEM_H
@@ -16,7 +17,7 @@ struct store_mem_disk;
 struct store_mem_disk *store_mem_disk_create(const char *cluster);
 /* No store may be open on it. */
 void store_mem_disk_destroy(struct store_mem_disk *d);
-/* While it is full nothing becomes durable. */
+/* While it is full nothing becomes durable, and no incoming state comes in. */
 void store_mem_disk_set_full(struct store_mem_disk *d, bool is_full);
 
 struct store_mem_options {
@@ -31,7 +32,8 @@ struct store_mem_options {
 struct store *store_mem_open(const struct store_mem_options *options);
 /* Makes the oldest batches durable, at most `n_max`, as one commit; returns how many. */
 size_t store_mem_step(struct store *s, size_t n_max);
-/* The end of a store as by kill -9: what was queued is gone. */
+/* The end of a store as by kill -9: what was queued is gone, and an incoming state that is not
+ * whole. */
 void store_mem_crash(struct store *s);
 
 #endif

@@ -94,6 +94,9 @@
 #define CB_STORE_DIRTY_BYTES_MAX (64 * CB_MIB) /* changed records not yet in LMDB (design D6) */
 #define CB_STORE_MAP_SIZE (UINT64_C(1) << 40)  /* address space of LMDB, not memory */
 #define CB_STORE_KEY_MAX 511                   /* what LMDB takes at most */
+/* Copies of the state that are open at a time: a few per member that wants one. Each holds one of
+ * LMDB's reader slots (126), of which the store's other calls need one while they run. */
+#define CB_STORE_COPIES_MAX 32
 /* With less space than this a write that was cut short met a full disk, not a broken one. */
 #define CB_STORE_DISK_FULL_BELOW CB_MIB
 #define CB_STORE_VALUE_MAX (CB_JOB_SIZE_MAX + 256 * CB_KIB) /* a body and what stands beside it */

@@ -12,8 +12,9 @@
  * Does not: interpret keys or values, keep any of them in memory, or block the loop (but see
  *           "start" and "swap" below).
  * Threads:  store_commit, store_swap and store_close: the loop. store_durable, store_pending_bytes,
- *           store_is_full, store_read, store_dump: any. store_load_dump, store_load_incoming: one
- *           worker at a time. `notify` is called on the store's own thread.
+ *           store_is_full, store_read, store_copy_open, store_dump: any. A copy: any, one at a
+ *           time. store_incoming_*, store_load_dump, store_load_incoming, store_discard_incoming:
+ *           any, one at a time. `notify` is called on the store's own thread.
  * Errors:   a store_result with a sentence in a store_error. A commit has no error: a full disk is
  *           waited out (design D9), everything else that the disk refuses ends the process. */
 #ifndef CB_NODE_STORE_STORE_H
@@ -27,6 +28,7 @@
 #include "node/store/store_result.h"
 
 struct store;
+struct store_copy;
 
 /* Gets every record in the order of its key (memcmp); borrowed for the call. False stops. */
 typedef bool (*store_record_fn)(void *data, struct cb_span key, struct cb_span value);
@@ -58,15 +60,15 @@ struct store_ops {
                                    const char *name,
                                    struct cb_buf *out,
                                    struct store_error *err);
-    enum store_result (*dump)(struct store *s,
-                              store_write_fn fn,
-                              void *data,
-                              struct store_error *err);
-    enum store_result (*load_dump)(struct store *s,
-                                   store_read_fn fn,
-                                   void *data,
-                                   struct store_meta *meta,
+    enum store_result (*copy_open)(struct store *s,
+                                   struct store_copy **out,
                                    struct store_error *err);
+    enum store_result (*incoming_begin)(struct store *s, struct store_error *err);
+    enum store_result (*incoming_feed)(struct store *s,
+                                       struct cb_span bytes,
+                                       bool *is_whole,
+                                       struct store_error *err);
+    void (*incoming_meta)(struct store *s, struct store_meta *out);
     enum store_result (*load_incoming)(struct store *s,
                                        store_record_fn fn,
                                        void *data,
@@ -80,6 +82,22 @@ struct store_ops {
 /* The first member of every implementation. */
 struct store {
     const struct store_ops *ops;
+};
+
+struct store_copy_ops {
+    enum store_result (*next)(struct store_copy *c,
+                              size_t size,
+                              struct cb_buf *out,
+                              bool *is_last,
+                              struct store_error *err);
+    void (*close)(struct store_copy *c);
+};
+
+/* The first member of every implementation's copy. */
+struct store_copy {
+    const struct store_copy_ops *ops;
+    struct store_meta meta;
+    bool is_over; /* store.c's own: the last part was given, or a failure */
 };
 
 /* --- commits --- */
@@ -121,20 +139,53 @@ store_get_local(struct store *s, const char *name, struct cb_buf *out, struct st
 
 /* --- the state's way to another node (design D7) --- */
 
-/* Writes a consistent copy of the records and their meta record, from one read transaction. As long
- * as it runs the database can only grow: `fn` must end it when it takes too long. */
+/* A consistent copy of the records and their meta record, read out in parts from one read
+ * transaction. As long as it is open the database can only grow: whoever opened it closes it when
+ * it takes too long. It goes on with the old state after a swap, and is closed before the store.
+ * STORE_IO also when CB_STORE_COPIES_MAX are open. `*out` is set on STORE_OK only. */
+CB_MUST_USE enum store_result
+store_copy_open(struct store *s, struct store_copy **out, struct store_error *err);
+/* The meta record of that state; borrowed until the close. */
+const struct store_meta *store_copy_meta(const struct store_copy *c);
+/* Appends the next bytes of the copy to `out`: whole records, the header counting as one, and no
+ * more of them than it takes to make `size` bytes (> 0), so that a part is at most one record
+ * larger. Less than `size` only at the end. `*is_last`: that was the end, the trailer included.
+ * Reads the disk, waits for nothing else. Not bound to the thread of the call before. Every record
+ * is verified as by store_load; damage is STORE_CORRUPT. After anything but STORE_OK what was
+ * appended may not be used; then, and after the last part, only store_copy_close follows. */
+CB_MUST_USE enum store_result store_copy_next(
+    struct store_copy *c, size_t size, struct cb_buf *out, bool *is_last, struct store_error *err);
+void store_copy_close(struct store_copy *c);
+
+/* The other way: a new database beside the present one, which stays as it is; an earlier incoming
+ * one is dropped, whole or not. After anything but STORE_OK there is none. */
+CB_MUST_USE enum store_result store_incoming_begin(struct store *s, struct store_error *err);
+/* The next bytes of such a copy, cut anywhere; borrowed for the call. `*is_whole`: they were the
+ * last ones, and the incoming state is durable and whole; if the node dies before store_swap, the
+ * next open swaps it in when its index is above the present one's, since such a state is committed
+ * in the cluster. One that is not whole goes with the node or with store_close. After anything but
+ * STORE_OK (bad bytes, a full disk, another cluster's) there is no incoming state any more. Bytes
+ * after the end are STORE_BAD_DUMP; when there are no more before the end, the dump is cut short,
+ * and that is for the caller to see and to discard. Waits for the disk. Not bound to the thread of
+ * the call before. There must be an incoming state. */
+CB_MUST_USE enum store_result
+store_incoming_feed(struct store *s, struct cb_span bytes, bool *is_whole, struct store_error *err);
+/* The meta record of the incoming state, which must be whole. */
+void store_incoming_meta(struct store *s, struct store_meta *out);
+/* Drops the incoming state, whole or not; there may be none. */
+void store_discard_incoming(struct store *s);
+
+/* A copy as a whole, for a `fn` that does not wait long: it ends it when it takes too long. */
 CB_MUST_USE enum store_result
 store_dump(struct store *s, store_write_fn fn, void *data, struct store_error *err);
-/* Reads such a copy into a new database beside the present one, which stays as it is; an earlier
- * incoming one is dropped. On STORE_OK the incoming state is durable and whole; if the node dies
- * before store_swap, the next open swaps it in when its index is above the present one's, since
- * such a state is committed in the cluster. `meta` may be NULL. */
+/* An incoming state as a whole. After anything but STORE_OK there is no incoming state. `meta` may
+ * be NULL. */
 CB_MUST_USE enum store_result store_load_dump(struct store *s,
                                               store_read_fn fn,
                                               void *data,
                                               struct store_meta *meta,
                                               struct store_error *err);
-/* As store_load, from the incoming database. */
+/* As store_load, from the incoming database, which must be whole. */
 CB_MUST_USE enum store_result store_load_incoming(struct store *s,
                                                   store_record_fn fn,
                                                   void *data,
@@ -142,13 +193,12 @@ CB_MUST_USE enum store_result store_load_incoming(struct store *s,
                                                   struct store_error *err);
 /* The incoming database becomes the present one, atomically. Local values and `appended_*` of the
  * meta record stay this node's. Waits for queued commits; STORE_FULL when they have no room, and
- * then nothing has changed. There must be an incoming database whose index is not below the present
- * one's. Reads and dumps that run go on with the old state. */
+ * then nothing has changed. There must be an incoming database that is whole and whose index is not
+ * below the present one's. Reads and copies that run go on with the old state. */
 CB_MUST_USE enum store_result store_swap(struct store *s, struct store_error *err);
-void store_discard_incoming(struct store *s);
 
 /* Waits until what was queued is durable; while the disk is full it is dropped instead, as by a
- * crash. No other call may be running. */
+ * crash. No other call may be running and no copy be open. */
 void store_close(struct store *s);
 
 #endif

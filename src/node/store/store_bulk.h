@@ -2,8 +2,8 @@
  * of bounded size. The meta record comes with the last one: without it the database is not whole,
  * and an open drops it.
  *
- * Owns:     its transaction; borrows the environment.
- * Threads:  one, from init to fini.
+ * Owns:     its transaction; borrows the environment, of STORE_ENV_NEW_BULK.
+ * Threads:  any, one at a time.
  * Errors:   store_result. */
 #ifndef CB_NODE_STORE_STORE_BULK_H
 #define CB_NODE_STORE_STORE_BULK_H

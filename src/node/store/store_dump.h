@@ -8,50 +8,59 @@
  * the records in turn, so that a stream that lost, doubled or swapped records does not end well.
  * Numbers are little-endian.
  *
- * Threads: one per writer or reader. */
+ * Neither side waits for anything: the writer appends, the reader is fed with what has come.
+ *
+ * Owns:     the reader: the bytes of one record that has not come whole.
+ * Threads:  one at a time per writer or reader.
+ * Errors:   store_result. */
 #ifndef CB_NODE_STORE_STORE_DUMP_H
 #define CB_NODE_STORE_STORE_DUMP_H
 
 #include "node/store/store.h"
 
 struct store_dump_writer {
-    store_write_fn fn;
-    void *data;
-    struct cb_buf buf; /* handed to `fn` when it has reached some size */
     uint64_t count;
     uint64_t sum;
     uint64_t digest;
 };
 
-void store_dump_writer_init(struct store_dump_writer *w, store_write_fn fn, void *data);
-void store_dump_writer_fini(struct store_dump_writer *w);
-/* In this order; false when `fn` said so. */
-bool store_dump_header(struct store_dump_writer *w,
-                       const char *cluster,
-                       const struct store_meta *meta);
-bool store_dump_record(struct store_dump_writer *w, struct cb_span key, struct cb_span value);
-bool store_dump_trailer(struct store_dump_writer *w);
+/* In this order, each appended to `out`: the header once, which begins, the records, the trailer
+ * once. */
+void store_dump_write_header(struct store_dump_writer *w,
+                             const char *cluster,
+                             const struct store_meta *meta,
+                             struct cb_buf *out);
+void store_dump_write_record(struct store_dump_writer *w,
+                             struct cb_span key,
+                             struct cb_span value,
+                             struct cb_buf *out);
+void store_dump_write_trailer(const struct store_dump_writer *w, struct cb_buf *out);
 
 struct store_dump_reader {
-    store_read_fn fn;
-    void *data;
-    struct cb_buf buf;
-    size_t used; /* of `buf`, by what was returned last */
+    struct cb_span fed; /* borrowed, what is left of it */
+    struct cb_buf kept; /* of what was fed before, when it ended within a header or a record */
+    size_t used;        /* bytes of what was returned last: it goes with the next call */
     uint64_t count;
     uint64_t sum;
     uint64_t digest;
+    bool has_ended; /* the trailer has been read */
 };
 
-void store_dump_reader_init(struct store_dump_reader *r, store_read_fn fn, void *data);
+void store_dump_reader_init(struct store_dump_reader *r);
 void store_dump_reader_fini(struct store_dump_reader *r);
-/* STORE_WRONG_IDENTITY when it is the state of another cluster. The wall time of the meta record is
- * the sender's and becomes 0: unknown. */
+/* The next bytes, cut anywhere. They are borrowed until a call below gives STORE_MORE, and only
+ * then come the next ones. What it keeps is less than one record, and was fed: what a record claims
+ * to be takes no memory. */
+void store_dump_reader_feed(struct store_dump_reader *r, struct cb_span bytes);
+/* STORE_MORE: feed, and call again. STORE_WRONG_IDENTITY when it is the state of another cluster.
+ * The wall time of the meta record is the sender's and becomes 0: unknown. */
 CB_MUST_USE enum store_result store_dump_read_header(struct store_dump_reader *r,
                                                      const char *cluster,
                                                      struct store_meta *meta,
                                                      struct store_error *err);
-/* The next record, verified, borrowed until the next call; STORE_NOT_FOUND after the last one, when
- * the trailer has proven that all were there. */
+/* After the header: the next record, verified, borrowed until the next call. STORE_MORE: feed, and
+ * call again. STORE_NOT_FOUND after the last one, when the trailer has proven that all were there;
+ * bytes after it are STORE_BAD_DUMP. */
 CB_MUST_USE enum store_result store_dump_read_record(struct store_dump_reader *r,
                                                      struct cb_span *key,
                                                      struct cb_span *value,

@@ -16,6 +16,10 @@
 /* Below this a failing map is not for want of address space. */
 #define MAP_SIZE_FALLBACK_MIN (1024 * CB_MIB)
 #define META_KEY "meta"
+/* LMDB's own default. One slot per read transaction: of the copies and, while they run, of other
+ * calls that read. */
+#define READERS_MAX 126
+_Static_assert(2 * CB_STORE_COPIES_MAX <= READERS_MAX, "half of the slots are for short calls");
 #define ROOT_PAGE_SIZE_AT 40
 #define PAGE_REACH (256 * CB_KIB) /* offsets within a page have 16 bits, lengths of keys too */
 
@@ -140,7 +144,13 @@ static void on_lmdb_assert(MDB_env *env, const char *what)
     cb_die("database %s is damaged (%s): rebuild this node's data from the others", e->path, what);
 }
 
-static int open_environment(struct store_env *e, size_t map_size)
+/* NOTLS: a read transaction belongs to its caller, not to the thread. NOLOCK: see store_env.h. */
+static unsigned environment_flags(enum store_env_mode mode)
+{
+    return mode == STORE_ENV_NEW_BULK ? MDB_NOTLS | MDB_NOLOCK : MDB_NOTLS;
+}
+
+static int open_environment(struct store_env *e, size_t map_size, enum store_env_mode mode)
 {
     int rc = mdb_env_create(&e->env);
     if (rc != 0) {
@@ -150,11 +160,9 @@ static int open_environment(struct store_env *e, size_t map_size)
     (void)mdb_env_set_userctx(e->env, e);
     (void)mdb_env_set_assert(e->env, on_lmdb_assert);
     (void)mdb_env_set_maxdbs(e->env, 2);
+    (void)mdb_env_set_maxreaders(e->env, READERS_MAX);
     rc = mdb_env_set_mapsize(e->env, map_size);
-    if (rc == 0) {
-        /* NOTLS: a read transaction belongs to its caller, not to the thread. */
-        rc = mdb_env_open(e->env, e->path, MDB_NOTLS, 0600);
-    }
+    rc = rc == 0 ? mdb_env_open(e->env, e->path, environment_flags(mode), 0600) : rc;
     if (rc != 0) {
         mdb_env_close(e->env);
         e->env = NULL;
@@ -163,13 +171,13 @@ static int open_environment(struct store_env *e, size_t map_size)
 }
 
 /* Where address space is limited (ulimit -v, some containers), a smaller map does as well. */
-static int open_with_fallback(struct store_env *e, size_t map_size)
+static int open_with_fallback(struct store_env *e, size_t map_size, enum store_env_mode mode)
 {
     CB_ASSERT(map_size >= MAP_SIZE_MIN);
-    int rc = open_environment(e, map_size);
+    int rc = open_environment(e, map_size, mode);
     while (rc == ENOMEM && map_size / 2 >= MAP_SIZE_FALLBACK_MIN) {
         map_size /= 2;
-        rc = open_environment(e, map_size);
+        rc = open_environment(e, map_size, mode);
     }
     return rc;
 }
@@ -268,9 +276,10 @@ enum store_result store_env_open(const char *path,
     atomic_init(&e->refs, 1);
     enum store_result result = mode == STORE_ENV_EXISTING ? check_file(e, err) : STORE_OK;
     if (result == STORE_OK) {
-        int rc = open_with_fallback(e, map_size);
+        int rc = open_with_fallback(e, map_size, mode);
         rc = rc == 0 ? extend_file(e) : rc;
         rc = rc == 0 ? open_tables(e, mode) : rc;
+        rc = mode == STORE_ENV_EXISTING ? rc : store_env_write_error(e, rc);
         result = store_env_result(e, rc, "open the database", err);
     }
     struct store_meta meta;

@@ -32,8 +32,11 @@ struct store_env;
 
 enum store_env_mode {
     STORE_ENV_EXISTING,
-    STORE_ENV_NEW,      /* whole at once: with an empty meta record */
-    STORE_ENV_NEW_BULK, /* not whole until store_bulk.h has put the meta record */
+    STORE_ENV_NEW, /* whole at once: with an empty meta record */
+    /* Not whole until store_bulk.h has put the meta record. It is opened without LMDB's locks, so
+     * that a transaction that writes is not bound to a thread: one at a time uses it, and whoever
+     * is to read it opens it anew. */
+    STORE_ENV_NEW_BULK,
 };
 
 /* The database in the directory `path`, which exists. `map_size` is address space and the most that
@@ -49,16 +52,26 @@ void store_env_unref(struct store_env *e);
 CB_MUST_USE enum store_result
 store_env_meta(struct store_env *e, struct store_meta *out, struct store_error *err);
 
-/* `on_meta` (may be NULL) comes first. */
-struct store_scan {
-    bool (*on_meta)(void *data, const struct store_meta *meta);
-    store_record_fn on_record;
-    void *data;
-};
+/* Every record in the order of its key, from one read transaction that lasts from open to close,
+ * verified as store_load says. Any thread, one at a time; borrows the environment. */
+struct store_env_walk;
+/* `*meta` is that of the same moment. */
+CB_MUST_USE enum store_result store_env_walk_open(struct store_env *e,
+                                                  struct store_env_walk **out,
+                                                  struct store_meta *meta,
+                                                  struct store_error *err);
+/* The next one, borrowed until the close; STORE_NOT_FOUND after the last one, when their number and
+ * sum are those of the meta record. After anything but STORE_OK only the close may follow. */
+CB_MUST_USE enum store_result store_env_walk_next(struct store_env_walk *w,
+                                                  struct cb_span *key,
+                                                  struct cb_span *value,
+                                                  struct store_error *err);
+void store_env_walk_close(struct store_env_walk *w);
 
-/* All from one read transaction, verified as store_load says. */
+/* A whole walk; `meta` may be NULL. */
 CB_MUST_USE enum store_result store_env_scan(struct store_env *e,
-                                             const struct store_scan *scan,
+                                             store_record_fn fn,
+                                             void *data,
                                              struct store_meta *meta,
                                              struct store_error *err);
 CB_MUST_USE enum store_result store_env_read(struct store_env *e,

@@ -53,6 +53,7 @@ int store_env_put(MDB_cursor *cursor,
                   uint64_t checksum,
                   unsigned flags);
 
+enum store_result store_env_begin_read(struct store_env *e, MDB_txn **txn, struct store_error *err);
 enum store_result store_env_get_meta(struct store_env *e,
                                      MDB_txn *txn,
                                      struct store_meta *out,

@@ -1,20 +1,30 @@
 #include "node/store/store_guard.h"
 
-#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/cb_assert.h"
 
-/* Made beforehand: a handler may not format. */
-static char sentence[PATH_MAX + 256];
+static _Thread_local const struct store_guard *volatile innermost; /* read by the handler */
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+static unsigned n_guards; /* of all threads; guarded by `mu` */
+/* What stood before the first of them; written only while the handler is not installed. */
+static struct sigaction segv_before;
+static struct sigaction bus_before;
 
 static void on_fault(int signal_number)
 {
-    (void)signal_number;
+    const struct store_guard *g = innermost;
+    if (g == NULL) { /* the thread met no database: it meets its fault again, with who was before */
+        (void)sigaction(signal_number, signal_number == SIGSEGV ? &segv_before : &bus_before, NULL);
+        return;
+    }
     /* There is nobody to tell of a failure. */
-    (void)!write(STDERR_FILENO, sentence, strlen(sentence));
+    (void)!write(STDERR_FILENO, g->sentence, strlen(g->sentence));
     _exit(1);
 }
 
@@ -27,17 +37,31 @@ static void install(int signal_number, struct sigaction *before)
 
 void store_guard_begin(struct store_guard *g, const char *dir)
 {
-    (void)snprintf(sentence, /* cut if it is too long: it is for people */
-                   sizeof(sentence),
+    (void)snprintf(g->sentence, /* cut if it is too long: it is for people */
+                   sizeof(g->sentence),
                    "fatal: the database in %s is damaged: reading it faults; rebuild "
                    "this node under a new id\n",
                    dir);
-    install(SIGSEGV, &g->segv);
-    install(SIGBUS, &g->bus);
+    g->outer = innermost;
+    (void)pthread_mutex_lock(&mu); /* fails on a bug only, which the sanitizers see */
+    if (n_guards == 0) {
+        install(SIGSEGV, &segv_before);
+        install(SIGBUS, &bus_before);
+    }
+    n_guards++;
+    (void)pthread_mutex_unlock(&mu);
+    innermost = g;
 }
 
 void store_guard_end(const struct store_guard *g)
 {
-    CB_ASSERT(sigaction(SIGSEGV, &g->segv, NULL) == 0);
-    CB_ASSERT(sigaction(SIGBUS, &g->bus, NULL) == 0);
+    CB_ASSERT(innermost == g);
+    innermost = g->outer;
+    (void)pthread_mutex_lock(&mu);
+    n_guards--;
+    if (n_guards == 0) {
+        CB_ASSERT(sigaction(SIGSEGV, &segv_before, NULL) == 0);
+        CB_ASSERT(sigaction(SIGBUS, &bus_before, NULL) == 0);
+    }
+    (void)pthread_mutex_unlock(&mu);
 }

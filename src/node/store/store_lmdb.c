@@ -2,8 +2,6 @@
 
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
-#include "node/store/store_bulk.h"
-#include "node/store/store_dump.h"
 #include "node/store/store_guard.h"
 #include "node/store/store_lmdb_internal.h"
 
@@ -19,72 +17,52 @@
 #define MAP_SIZE_DEFAULT CB_STORE_MAP_SIZE
 #endif
 
-static struct lmdb_store *of(struct store *s)
-{
-    return CB_CONTAINER(s, struct lmdb_store, base);
-}
-
-static void lock(struct lmdb_store *s)
-{
-    (void)pthread_mutex_lock(&s->mu); /* fails on a bug only, which the sanitizers see */
-}
-
-static void unlock(struct lmdb_store *s)
-{
-    (void)pthread_mutex_unlock(&s->mu);
-}
-
-static _Noreturn void die(const struct store_error *err)
-{
-    cb_die("%s: check the disk and its file system, then start the node again", err->text);
-}
-
 /* The present database, to be given back with store_env_unref. */
 static struct store_env *env_take(struct lmdb_store *s)
 {
-    lock(s);
+    lmdb_lock(s);
     struct store_env *e = store_env_ref(s->env);
-    unlock(s);
+    lmdb_unlock(s);
     return e;
 }
 
 static void
 lmdb_commit(struct store *base, struct store_batch *batch, const struct store_meta *meta)
 {
-    struct lmdb_store *s = of(base);
+    struct lmdb_store *s = lmdb_of(base);
     batch->meta = *meta;
-    lock(s);
+    lmdb_lock(s);
     CB_ASSERT(meta->index >= s->queued_index);
     s->queued_index = meta->index;
     s->pending_bytes += store_batch_bytes(batch);
     cb_list_push_back(&s->queue, &batch->link);
     (void)pthread_cond_signal(&s->wake);
-    unlock(s);
+    lmdb_unlock(s);
 }
 
 static void lmdb_durable(struct store *base, struct store_meta *out)
 {
-    struct lmdb_store *s = of(base);
-    lock(s);
+    struct lmdb_store *s = lmdb_of(base);
+    lmdb_lock(s);
     *out = s->durable;
-    unlock(s);
+    lmdb_unlock(s);
 }
 
 static size_t lmdb_pending_bytes(struct store *base)
 {
-    struct lmdb_store *s = of(base);
-    lock(s);
+    struct lmdb_store *s = lmdb_of(base);
+    lmdb_lock(s);
     size_t bytes = s->pending_bytes;
-    unlock(s);
+    lmdb_unlock(s);
     return bytes;
 }
 
 static bool lmdb_is_full(struct store *base)
 {
-    struct lmdb_store *s = of(base);
-    lock(s);
+    struct lmdb_store *s = lmdb_of(base);
+    lmdb_lock(s);
     bool is_full = s->is_full;
-    unlock(s);
+    lmdb_unlock(s);
     return is_full;
 }
 
@@ -94,11 +72,10 @@ static enum store_result lmdb_load(struct store *base,
                                    struct store_meta *meta,
                                    struct store_error *err)
 {
-    struct store_env *e = env_take(of(base));
-    struct store_scan scan = {.on_record = fn, .data = data};
+    struct store_env *e = env_take(lmdb_of(base));
     struct store_guard guard;
-    store_guard_begin(&guard, of(base)->dir.path);
-    enum store_result result = store_env_scan(e, &scan, meta, err);
+    store_guard_begin(&guard, lmdb_of(base)->dir.path);
+    enum store_result result = store_env_scan(e, fn, data, meta, err);
     store_guard_end(&guard);
     store_env_unref(e);
     return result;
@@ -107,7 +84,7 @@ static enum store_result lmdb_load(struct store *base,
 static enum store_result
 lmdb_read(struct store *base, struct cb_span key, struct cb_buf *out, struct store_error *err)
 {
-    struct store_env *e = env_take(of(base));
+    struct store_env *e = env_take(lmdb_of(base));
     enum store_result result = store_env_read(e, key, out, err);
     store_env_unref(e);
     return result;
@@ -116,7 +93,7 @@ lmdb_read(struct store *base, struct cb_span key, struct cb_buf *out, struct sto
 static enum store_result
 lmdb_set_local(struct store *base, const char *name, struct cb_span value, struct store_error *err)
 {
-    struct store_env *e = env_take(of(base));
+    struct store_env *e = env_take(lmdb_of(base));
     enum store_result result = store_env_set_local(e, name, value, err);
     store_env_unref(e);
     return result;
@@ -125,203 +102,18 @@ lmdb_set_local(struct store *base, const char *name, struct cb_span value, struc
 static enum store_result
 lmdb_get_local(struct store *base, const char *name, struct cb_buf *out, struct store_error *err)
 {
-    struct store_env *e = env_take(of(base));
+    struct store_env *e = env_take(lmdb_of(base));
     enum store_result result = store_env_get_local(e, name, out, err);
     store_env_unref(e);
     return result;
 }
 
-struct dump_job {
-    struct store_dump_writer writer;
-    const char *cluster;
-};
-
-static bool dump_meta(void *data, const struct store_meta *meta)
-{
-    struct dump_job *job = data;
-    return store_dump_header(&job->writer, job->cluster, meta);
-}
-
-static bool dump_record(void *data, struct cb_span key, struct cb_span value)
-{
-    struct dump_job *job = data;
-    return store_dump_record(&job->writer, key, value);
-}
-
-static enum store_result
-lmdb_dump(struct store *base, store_write_fn fn, void *data, struct store_error *err)
-{
-    struct lmdb_store *s = of(base);
-    struct dump_job job = {.cluster = s->cluster};
-    struct store_scan scan = {.on_meta = dump_meta, .on_record = dump_record, .data = &job};
-    struct store_env *e = env_take(s);
-    store_dump_writer_init(&job.writer, fn, data);
-    enum store_result result = store_env_scan(e, &scan, NULL, err);
-    if (result == STORE_OK && !store_dump_trailer(&job.writer)) {
-        result = store_fail(err, STORE_STOPPED, "%s: the dump was stopped", s->dir.path);
-    }
-    store_dump_writer_fini(&job.writer);
-    store_env_unref(e);
-    return result;
-}
-
-static enum store_result copy_records(struct store_dump_reader *r,
-                                      struct store_bulk *bulk,
-                                      const struct store_meta *meta,
-                                      struct store_error *err)
-{
-    for (;;) {
-        struct cb_span key;
-        struct cb_span value;
-        enum store_result result = store_dump_read_record(r, &key, &value, err);
-        if (result == STORE_NOT_FOUND) {
-            return store_bulk_finish(bulk, meta, err);
-        }
-        result = result == STORE_OK ? store_bulk_append(bulk, key, value, err) : result;
-        if (result != STORE_OK) {
-            return result;
-        }
-    }
-}
-
-/* A new database at STORE_DB_NEW. */
-static enum store_result fill_incoming(struct lmdb_store *s,
-                                       struct store_dump_reader *r,
-                                       const struct store_meta *meta,
-                                       struct store_env **out,
-                                       struct store_error *err)
-{
-    enum store_result result = store_dir_make(&s->dir, STORE_DB_NEW, err);
-    if (result != STORE_OK) {
-        return result;
-    }
-    char *path = store_dir_join(&s->dir, STORE_DB_NEW);
-    struct store_env *e = NULL;
-    result = store_env_open(path, s->map_size, STORE_ENV_NEW_BULK, &e, err);
-    cb_free(path);
-    result = result == STORE_OK ? store_dir_sync(&s->dir, STORE_DB_NEW, err) : result;
-    if (result == STORE_OK) {
-        struct store_bulk *bulk = store_bulk_create(e);
-        result = copy_records(r, bulk, meta, err);
-        store_bulk_destroy(bulk);
-    }
-    if (result != STORE_OK && e != NULL) {
-        store_env_unref(e);
-        e = NULL;
-    }
-    *out = e;
-    return result;
-}
-
-static void drop_incoming(struct lmdb_store *s)
-{
-    lock(s);
-    struct store_env *e = s->incoming;
-    s->incoming = NULL;
-    unlock(s);
-    if (e != NULL) {
-        store_env_unref(e);
-    }
-    struct store_error err;
-    if (store_dir_remove(&s->dir, STORE_DB_NEW, &err) != STORE_OK) {
-        die(&err);
-    }
-}
-
-static enum store_result lmdb_load_dump(struct store *base,
-                                        store_read_fn fn,
-                                        void *data,
-                                        struct store_meta *meta,
-                                        struct store_error *err)
-{
-    struct lmdb_store *s = of(base);
-    struct store_dump_reader r;
-    struct store_meta local;
-    struct store_env *e = NULL;
-    drop_incoming(s);
-    store_dump_reader_init(&r, fn, data);
-    enum store_result result = store_dump_read_header(&r, s->cluster, &local, err);
-    result = result == STORE_OK ? fill_incoming(s, &r, &local, &e, err) : result;
-    store_dump_reader_fini(&r);
-    if (result != STORE_OK) {
-        drop_incoming(s);
-        return result;
-    }
-    lock(s);
-    s->incoming = e;
-    unlock(s);
-    if (meta != NULL) {
-        *meta = local;
-    }
-    return STORE_OK;
-}
-
-static enum store_result lmdb_load_incoming(struct store *base,
-                                            store_record_fn fn,
-                                            void *data,
-                                            struct store_meta *meta,
-                                            struct store_error *err)
-{
-    struct lmdb_store *s = of(base);
-    lock(s);
-    struct store_env *e = s->incoming != NULL ? store_env_ref(s->incoming) : NULL;
-    unlock(s);
-    CB_ASSERT(e != NULL);
-    struct store_scan scan = {.on_record = fn, .data = data};
-    enum store_result result = store_env_scan(e, &scan, meta, err);
-    store_env_unref(e);
-    return result;
-}
-
-/* With `mu` held and the writer idle. */
-static enum store_result swap_in(struct lmdb_store *s, struct store_error *err)
-{
-    struct store_meta meta;
-    enum store_result result = store_env_copy_local(s->env, s->incoming, err);
-    result = result == STORE_OK ? store_env_meta(s->incoming, &meta, err) : result;
-    if (result == STORE_FULL) {
-        return result;
-    }
-    if (result != STORE_OK) {
-        die(err);
-    }
-    CB_ASSERT(meta.index >= s->durable.index);
-    if (store_adopt(&s->dir, err) != STORE_OK) {
-        die(err); /* the next start finishes or undoes it */
-    }
-    s->retired = s->env;
-    s->env = s->incoming;
-    s->incoming = NULL;
-    s->durable = meta;
-    s->queued_index = meta.index;
-    (void)pthread_cond_signal(&s->wake);
-    return STORE_OK;
-}
-
-static enum store_result lmdb_swap(struct store *base, struct store_error *err)
-{
-    struct lmdb_store *s = of(base);
-    struct store_error local;
-    struct store_error *e = err != NULL ? err : &local;
-    enum store_result result = STORE_FULL;
-    lock(s);
-    CB_ASSERT(s->incoming != NULL);
-    if (store_writer_wait_idle(s)) {
-        result = swap_in(s, e);
-    } else {
-        (void)store_fail(e, STORE_FULL, "%s: commits wait for room on the disk", s->dir.path);
-    }
-    unlock(s);
-    return result;
-}
-
-static void lmdb_discard_incoming(struct store *base)
-{
-    drop_incoming(of(base));
-}
-
 static void destroy(struct lmdb_store *s)
 {
+    CB_ASSERT(s->copies == 0);
+    if (s->filling != NULL) {
+        lmdb_filling_destroy(s->filling);
+    }
     if (s->incoming != NULL) {
         store_env_unref(s->incoming);
     }
@@ -335,7 +127,7 @@ static void destroy(struct lmdb_store *s)
 
 static void lmdb_close(struct store *base)
 {
-    struct lmdb_store *s = of(base);
+    struct lmdb_store *s = lmdb_of(base);
     store_writer_stop(s);
     destroy(s);
 }
@@ -349,8 +141,10 @@ static const struct store_ops lmdb_ops = {
     .read = lmdb_read,
     .set_local = lmdb_set_local,
     .get_local = lmdb_get_local,
-    .dump = lmdb_dump,
-    .load_dump = lmdb_load_dump,
+    .copy_open = lmdb_copy_open,
+    .incoming_begin = lmdb_incoming_begin,
+    .incoming_feed = lmdb_incoming_feed,
+    .incoming_meta = lmdb_incoming_meta,
     .load_incoming = lmdb_load_incoming,
     .swap = lmdb_swap,
     .discard_incoming = lmdb_discard_incoming,

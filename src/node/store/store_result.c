@@ -10,6 +10,8 @@ const char *store_result_name(enum store_result result)
         return "ok";
     case STORE_NOT_FOUND:
         return "not-found";
+    case STORE_MORE:
+        return "more";
     case STORE_STOPPED:
         return "stopped";
     case STORE_LOCKED:

@@ -8,6 +8,7 @@
 enum store_result {
     STORE_OK,
     STORE_NOT_FOUND,
+    STORE_MORE,           /* internal to a reader: bytes are missing; no call of store.h gives it */
     STORE_STOPPED,        /* the caller's own function said so */
     STORE_LOCKED,         /* another process has the directory */
     STORE_WRONG_IDENTITY, /* the directory belongs to another node or cluster */

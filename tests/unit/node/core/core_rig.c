@@ -166,15 +166,14 @@ static void die(void *data, const char *sentence)
 
 static struct core_rig *rig_of_store; /* the ops have no other way to it; one test at a time */
 
-static enum store_result load_dump(
-    struct store *s, store_read_fn fn, void *data, struct store_meta *meta, struct store_error *err)
+static enum store_result
+feed(struct store *s, struct cb_span bytes, bool *is_whole, struct store_error *err)
 {
-    if (rig_of_store->no_room_for_dump) {
-        uint8_t some[100];
-        assert_true(fn(data, some, sizeof(some)) > 0); /* it is noticed on the way */
+    if (rig_of_store->no_room_for_dump) { /* it is noticed on the way */
+        rig_of_store->real->discard_incoming(s);
         return store_fail(err, STORE_FULL, "no room for the state");
     }
-    return rig_of_store->real->load_dump(s, fn, data, meta, err);
+    return rig_of_store->real->incoming_feed(s, bytes, is_whole, err);
 }
 
 static enum store_result swap(struct store *s, struct store_error *err)
@@ -191,7 +190,7 @@ static void open_store(struct core_rig *r)
     r->store = store_mem_open(&options);
     r->real = r->store->ops;
     r->store_ops = *r->real;
-    r->store_ops.load_dump = load_dump;
+    r->store_ops.incoming_feed = feed;
     r->store_ops.swap = swap;
     r->store->ops = &r->store_ops;
     rig_of_store = r;

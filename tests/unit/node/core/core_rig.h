@@ -49,7 +49,7 @@ struct core_rig {
     struct store *store;
     struct store_ops store_ops;   /* the store's, some replaced below */
     const struct store_ops *real; /* what they were */
-    bool no_room_for_dump;        /* store_load_dump gives STORE_FULL */
+    bool no_room_for_dump;        /* store_incoming_feed gives STORE_FULL */
     bool no_room_for_swap;
     struct core *core; /* NULL: down */
     struct replica replica;

@@ -1,7 +1,7 @@
 /* Rot and truncation: a database with a flipped bit, or cut short, is refused or loads as exactly
  * the state of its last commit or of the one before (LMDB's other root page); a wrong value is
- * never served, neither by a load nor by a read. Each round runs in a child, which damage may end.
- */
+ * never served, neither by a load nor by a read nor by a copy. Each round runs in a child, which
+ * damage may end. */
 #include "unit/node/store/store_rig.h"
 
 #include <fcntl.h>
@@ -40,7 +40,12 @@ struct image {
     size_t used; /* up to the last byte that is not 0 */
     struct cb_buf last;
     struct cb_buf before;
+    struct rig_stream last_dump;
+    struct rig_stream before_dump;
 };
+
+/* Reads all of the damaged database. */
+typedef enum outcome (*attempt_fn)(struct rig *r, const struct image *img);
 
 /* Small values and some that need pages of their own; each commit writes every third record anew,
  * so that there are free pages with earlier values. */
@@ -85,8 +90,10 @@ static void make_image(struct rig *r, struct image *img)
         commit_round(r, index);
     }
     rig_contents(r, &img->before);
+    assert_int_equal(store_dump(r->store, rig_stream_write, &img->before_dump, NULL), STORE_OK);
     commit_round(r, 10);
     rig_contents(r, &img->last);
+    assert_int_equal(store_dump(r->store, rig_stream_write, &img->last_dump, NULL), STORE_OK);
     rig_close(r);
     (void)snprintf(img->path, sizeof(img->path), "%s/db/data.mdb", r->dir);
     read_image(img);
@@ -97,6 +104,8 @@ static void image_fini(struct image *img)
     cb_free(img->bytes);
     cb_buf_fini(&img->last);
     cb_buf_fini(&img->before);
+    cb_buf_fini(&img->last_dump.bytes);
+    cb_buf_fini(&img->before_dump.bytes);
 }
 
 static void write_image(const struct image *img, size_t len)
@@ -147,7 +156,23 @@ static enum outcome load_damaged(struct rig *r, const struct image *img)
     return read_each(r, cb_buf_span(&img->last));
 }
 
-static enum outcome run_damaged(struct rig *r, const struct image *img)
+static enum outcome copy_damaged(struct rig *r, const struct image *img)
+{
+    struct rig_stream found = {.bytes = CB_BUF_NULL};
+    if (rig_try_open(r) != STORE_OK) {
+        return REFUSED;
+    }
+    enum store_result result = store_dump(r->store, rig_stream_write, &found, &r->err);
+    if (result != STORE_OK) {
+        return result == STORE_CORRUPT ? REFUSED : WRONG;
+    }
+    bool is_last = cb_span_eq(cb_buf_span(&found.bytes), cb_buf_span(&img->last_dump.bytes));
+    bool is_before = cb_span_eq(cb_buf_span(&found.bytes), cb_buf_span(&img->before_dump.bytes));
+    cb_buf_fini(&found.bytes);
+    return is_last ? SAME_STATE : is_before ? STATE_BEFORE : WRONG;
+}
+
+static enum outcome run_attempt(struct rig *r, const struct image *img, attempt_fn attempt)
 {
     int status;
     pid_t child = fork();
@@ -159,7 +184,7 @@ static enum outcome run_damaged(struct rig *r, const struct image *img)
         }
         int null = open("/dev/null", O_WRONLY);
         (void)dup2(null, STDERR_FILENO); /* sentences are for people, not for a test's log */
-        _exit(FIRST_STATUS + (int)load_damaged(r, img));
+        _exit(FIRST_STATUS + (int)attempt(r, img));
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
@@ -167,6 +192,13 @@ static enum outcome run_damaged(struct rig *r, const struct image *img)
     }
     int outcome = WIFEXITED(status) ? WEXITSTATUS(status) - FIRST_STATUS : CRASHED;
     return outcome >= 0 && outcome < N_OUTCOMES ? (enum outcome)outcome : CRASHED;
+}
+
+/* By a load and by a copy in turns. */
+static enum outcome run_damaged(struct rig *r, const struct image *img)
+{
+    static unsigned turns;
+    return run_attempt(r, img, turns++ % 2 == 0 ? load_damaged : copy_damaged);
 }
 
 static void print_counts(const char *what, const int counts[N_OUTCOMES])
@@ -252,7 +284,8 @@ static void test_flipped_branch_keys(void **state)
                 uint8_t *digit = &img.bytes[at + sizeof(key) + 1 + bit / 4];
                 *digit ^= (uint8_t)(1u << bit % 4);
                 write_image(&img, img.len);
-                counts[run_damaged(&r, &img)]++;
+                counts[run_attempt(&r, &img, load_damaged)]++;
+                counts[run_attempt(&r, &img, copy_damaged)]++;
                 *digit ^= (uint8_t)(1u << bit % 4);
             }
         }

@@ -215,6 +215,77 @@ static void test_full_disk_refuses_local_values_and_swaps(void **state)
     cb_buf_fini(&s.bytes);
 }
 
+static int access_incoming(const struct rig *r)
+{
+    char path[RIG_PATH_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%s/db.new", r->dir);
+    return access(path, F_OK);
+}
+
+static void assert_no_room(struct rig *r, struct cb_span bytes)
+{
+    bool is_whole;
+    assert_int_equal(store_incoming_feed(r->store, bytes, &is_whole, &r->err), STORE_FULL);
+    assert_false(is_whole);
+    assert_int_equal(r->err.text[0], '/');
+    rig_assert_contents(r, "x=9;");
+    assert_int_equal(access_incoming(r), -1);
+}
+
+/* The last bytes find no room, or some in the middle: the transactions of a large state are
+ * bounded. A new beginning finds none either, and with room all is well. */
+static void test_full_disk_while_an_incoming_state_is_fed(void **state)
+{
+    (void)state;
+    enum { VALUES = 40 };
+    struct rig r;
+    struct rig other;
+    struct rig_stream s = {.bytes = CB_BUF_NULL};
+    struct store_meta meta;
+    bool is_whole;
+    rig_init(&other, false);
+    rig_open(&other);
+    for (uint64_t i = 0; i < VALUES; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "k%02llu", (unsigned long long)i);
+        put_big(&other, 10 + i, key, CB_MIB);
+    }
+    rig_wait(&other, 10 + VALUES - 1);
+    assert_int_equal(store_dump(other.store, rig_stream_write, &s, NULL), STORE_OK);
+    rig_fini(&other);
+    struct cb_span all = cb_buf_span(&s.bytes);
+
+    rig_init(&r, false);
+    rig_open(&r);
+    rig_put(&r, 9, "x", "9");
+    rig_wait(&r, 9);
+    size_t firsts[] = {0, 100, all.len - 1};
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+        for (int is_short = 0; is_short < 2; is_short++) {
+            assert_int_equal(store_incoming_begin(r.store, NULL), STORE_OK);
+            assert_int_equal(
+                store_incoming_feed(r.store, cb_span(all.ptr, firsts[i]), &is_whole, NULL),
+                STORE_OK);
+            atomic_store(&has_no_room, is_short);
+            atomic_store(&is_cut_short, is_short);
+            atomic_store(&write_error, is_short ? 0 : ENOSPC);
+            assert_no_room(&r, cb_span(all.ptr + firsts[i], all.len - firsts[i]));
+            assert_int_equal(store_incoming_begin(r.store, &r.err), STORE_FULL);
+            atomic_store(&has_no_room, false);
+            atomic_store(&is_cut_short, false);
+            atomic_store(&write_error, 0);
+        }
+    }
+    assert_int_equal(store_incoming_begin(r.store, NULL), STORE_OK);
+    assert_int_equal(store_incoming_feed(r.store, all, &is_whole, NULL), STORE_OK);
+    assert_true(is_whole);
+    assert_int_equal(store_swap(r.store, NULL), STORE_OK);
+    store_durable(r.store, &meta);
+    assert_int_equal(meta.record_count, VALUES);
+    cb_buf_fini(&s.bytes);
+    rig_fini(&r);
+}
+
 /* Commits with the errors set; the process must end with status 1 and say which file. */
 static void
 assert_commit_ends_process(int write_code, int root_code, int fdatasync_code, bool is_short)
@@ -272,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_close_does_not_wait_for_room),
         cmocka_unit_test(test_full_map_recovers_by_deletes),
         cmocka_unit_test(test_full_disk_refuses_local_values_and_swaps),
+        cmocka_unit_test(test_full_disk_while_an_incoming_state_is_fed),
         cmocka_unit_test(test_failing_disk_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

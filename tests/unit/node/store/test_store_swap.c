@@ -177,6 +177,53 @@ static void test_finishing_a_swap_can_end_anywhere(void **state)
     assert_true(steps > 8);
 }
 
+static void feed_half(struct store *s, struct rig *r)
+{
+    struct cb_span all = cb_buf_span(&dump_stream.bytes);
+    bool is_whole;
+    must(store_incoming_begin(s, &r->err));
+    must(store_incoming_feed(s, cb_span(all.ptr, all.len - 1), &is_whole, &r->err));
+}
+
+static void feed_half_in_child(struct rig *r)
+{
+    struct store *s;
+    must(store_lmdb_open(&r->options, &s, &r->err));
+    feed_half(s, r);
+    feed_half(s, r); /* the first one is dropped */
+}
+
+static void feed_half_and_close_in_child(struct rig *r)
+{
+    struct store *s;
+    must(store_lmdb_open(&r->options, &s, &r->err));
+    feed_half(s, r);
+    store_close(s);
+}
+
+/* What has not come whole is dropped by the next open, whatever the process ended with. */
+static void test_half_fed_state_can_end_anywhere(void **state)
+{
+    (void)state;
+    int n = 1;
+    for (bool ended = true; ended; n++) {
+        struct rig r;
+        struct store_meta meta;
+        make_old_state(&r);
+        ended = ends_at_step(&r, n, feed_half_in_child);
+        assert_old_or_new(&r);
+        store_durable(r.store, &meta);
+        assert_int_equal(meta.index, 3);
+        rig_close(&r);
+        assert_false(ends_at_step(&r, 1000, feed_half_and_close_in_child));
+        assert_old_or_new(&r);
+        store_durable(r.store, &meta);
+        assert_int_equal(meta.index, 3);
+        rig_fini(&r);
+    }
+    assert_true(n > 4);
+}
+
 static void test_older_incoming_state_is_dropped_at_open(void **state)
 {
     (void)state;
@@ -241,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_creation_can_end_anywhere),
         cmocka_unit_test(test_swap_can_end_anywhere),
         cmocka_unit_test(test_finishing_a_swap_can_end_anywhere),
+        cmocka_unit_test(test_half_fed_state_can_end_anywhere),
         cmocka_unit_test(test_older_incoming_state_is_dropped_at_open),
         cmocka_unit_test(test_dump_goes_on_over_a_swap),
     };
