@@ -11,6 +11,9 @@
 /* For the new leader to take over before this one stops. */
 #define HANDOVER_MS 1000
 #define HANDOVER_POLL_MS 10
+/* For a worker that has the store. */
+#define END_MS 5000
+#define END_POLL_MS 10
 
 uint64_t node_id(const struct node *n)
 {
@@ -32,14 +35,28 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- stop ---- */
 
-static void on_rpc_closed(void *ctx)
+/* The rest of the process is made to be killed (replica.h, "Stops"). */
+static void on_end_poll(uv_timer_t *timer)
 {
-    struct node *n = ctx;
+    struct node *n = timer->data;
+    if (core_is_busy(n->core)) {
+        if (--n->end_polls == 0) {
+            cb_log(CB_LOG_WARN, "node.stopped", "msg=\"without waiting for a state on its way\"");
+            _exit(0); /* what is stored and in the log is enough */
+        }
+        return;
+    }
     core_commit_rest(n->core);
     store_close(n->store);
     cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, core_applied(n->core)->index);
-    /* The rest of the process is made to be killed (replica.h, "Stops"). */
     _exit(0);
+}
+
+static void on_rpc_closed(void *ctx)
+{
+    struct node *n = ctx;
+    n->end_polls = END_MS / END_POLL_MS;
+    CB_ASSERT(uv_timer_start(&n->stop_timer, on_end_poll, 0, END_POLL_MS) == 0);
 }
 
 static void on_service_closed(void *ctx)
@@ -51,8 +68,8 @@ static void on_service_closed(void *ctx)
 
 static void stop_serving(struct node *n)
 {
-    uv_close((uv_handle_t *)&n->stop_timer, NULL);
-    node_clock_close(n);
+    CB_ASSERT(uv_timer_stop(&n->stop_timer) == 0);
+    node_peers_close(n);
     service_close(n->service, on_service_closed, n);
 }
 
@@ -82,6 +99,9 @@ static void on_signal(uv_signal_t *signal, int signum)
     if (n->bootstrap != NULL) {
         _exit(0); /* nothing is under way yet */
     }
+    /* At once, since no question goes out while the node stops: the core must wait for no answer.
+     * And before the service is closed, which waits for every call that the core holds. */
+    core_state_stop(n->core);
     node_selfcheck_stop(n->selfcheck);
     CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
     n->stop_timer.data = n;
@@ -107,7 +127,7 @@ static void init_loop(struct node *n)
 static void take_ports(struct node *n)
 {
     const struct service_source source = {n, node_status_fill, node_status_identify,
-                                          node_clock_fill};
+                                          node_clock_fill, node_state_on_asked};
     struct cb_buf error;
     cb_buf_init(&error);
     /* gRPC's own complaint takes a screen, and the raft port is taken much later, when there may be
@@ -116,6 +136,7 @@ static void take_ports(struct node *n)
     node_ready_check_port(n->options->listen_raft, "raft, the port after gRPC's");
     node_http_open(n);
     n->rpc = rpc_create(&n->loop);
+    node_peers_create(n);
     node_clock_create(n);
     n->service = service_create(n->rpc, &source);
     if (!service_listen(n->service, n->options->listen_grpc, &error)) {

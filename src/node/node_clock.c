@@ -6,7 +6,6 @@
 struct clock_peer {
     struct node *n;
     uint64_t id;
-    struct rpc_client *client; /* made when it is asked first */
 };
 
 struct node_clock {
@@ -44,16 +43,12 @@ void node_clock_ask(void *data, uint64_t id)
     if (n->is_stopping) {
         return;
     }
-    if (p->client == NULL) {
-        const struct rpc_client_config config = {.target = node_grpc_of(n, id)};
-        p->client = rpc_client_create(n->rpc, &config);
-    }
     const struct wire_clock_request q = {.cluster = n->options->cluster, .id = node_id(n)};
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_clock_request_encode(&q, &bytes);
-    rpc_client_call(p->client, "/coolbeans.v1.Cluster/Clock", &bytes, CORE_CLOCK_LATE_NS, on_answer,
-                    p);
+    rpc_client_call(node_peer(n, id), "/coolbeans.v1.Cluster/Clock", &bytes, CORE_CLOCK_LATE_NS,
+                    on_answer, p);
     cb_buf_fini(&bytes);
 }
 
@@ -76,21 +71,5 @@ void node_clock_create(struct node *n)
     n->clocks = cb_calloc(1, sizeof(*n->clocks));
     for (size_t i = 0; i < n->options->n_members; i++) {
         n->clocks->peers[i] = (struct clock_peer){.n = n, .id = i + 1};
-    }
-}
-
-static void on_client_closed(void *ctx)
-{
-    (void)ctx; /* rpc_close waits for it */
-}
-
-void node_clock_close(struct node *n)
-{
-    for (size_t i = 0; i < n->options->n_members; i++) {
-        struct clock_peer *p = &n->clocks->peers[i];
-        if (p->client != NULL) {
-            rpc_client_close(p->client, on_client_closed, NULL);
-            p->client = NULL;
-        }
     }
 }

@@ -183,6 +183,8 @@ void node_core_create(struct node *n)
         .must_wait = must_wait,
         .address_of = address_of,
         .ask_clock = node_clock_ask,
+        .ask_state = node_state_ask,
+        .answer_state = node_state_answer,
     };
     n->core = core_create(&config, &env, n->store);
     service_set_proposer(n->service, core_proposer(n->core));

@@ -1,6 +1,7 @@
 /* What the files of the node share: node.c puts the parts together, node_core.c is the environment
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
- * node_clock.c asks other members for their clocks, node_selfcheck.c looks after the gRPC listener,
+ * node_peers.c has the connections to other members, node_clock.c asks them for their clocks,
+ * node_state.c for parts of their states, node_selfcheck.c looks after the gRPC listener,
  * node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
@@ -31,6 +32,7 @@ struct node_timer {
 
 struct node_bootstrap;
 struct node_clock;
+struct node_peers;
 struct node_selfcheck;
 
 struct node {
@@ -48,13 +50,16 @@ struct node {
     struct store *store;
     enum node_phase phase;
     struct node_bootstrap *bootstrap; /* while it waits for the other members */
+    struct node_peers *peers;
     struct node_clock *clocks;
+    uint64_t state_from; /* id of the member that was last asked for a part of its state */
     struct core *core;
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it is about to start */
 
     bool is_stopping;
     unsigned handover_polls; /* until it stops waiting for another leader */
+    unsigned end_polls;      /* until it stops waiting for a worker */
     uv_timer_t stop_timer;
 };
 
@@ -87,6 +92,15 @@ void node_store_set_phase(struct node *n, enum node_phase phase);
 /* Asks the other members until the log may be started, then calls node_start_replica. */
 void node_bootstrap_start(struct node *n);
 
+/* ---- node_peers.c ---- */
+
+void node_peers_create(struct node *n);
+/* For calls to another member, whatever they are about; made when it is wanted first. Not after
+ * node_peers_close. */
+struct rpc_client *node_peer(struct node *n, uint64_t id);
+/* Cancels what is asked; rpc_close waits for that. Before rpc_close. */
+void node_peers_close(struct node *n);
+
 /* ---- node_clock.c ---- */
 
 void node_clock_create(struct node *n);
@@ -94,8 +108,14 @@ void node_clock_create(struct node *n);
 void node_clock_ask(void *data, uint64_t id);
 /* For service_source. */
 void node_clock_fill(void *data, struct wire_clock_reply *out);
-/* No answer comes any more. */
-void node_clock_close(struct node *n);
+
+/* ---- node_state.c ---- */
+
+/* For core_env. */
+void node_state_ask(void *data, uint64_t id, const struct core_state_ask *ask);
+void node_state_answer(void *data, void *call, const struct core_state_part *part);
+/* For service_source. */
+void node_state_on_asked(void *data, const struct wire_state_request *q, struct rpc_call *call);
 
 /* ---- node_selfcheck.c ---- */
 

@@ -41,6 +41,38 @@ static void try_to_proxy(struct cb_span in)
     wire_to_proxy_fini(&m);
 }
 
+static void try_state_request(struct cb_span in)
+{
+    struct wire_state_request m;
+    struct wire_state_request again;
+    struct cb_buf once = CB_BUF_NULL;
+    if (wire_state_request_decode(&m, in) == WIRE_OK) {
+        CB_ASSERT(m.copy != 0 || m.part == 0);
+        wire_state_request_encode(&m, &once);
+        CB_ASSERT(wire_state_request_decode(&again, cb_buf_span(&once)) == WIRE_OK);
+        CB_ASSERT(memcmp(&m, &again, sizeof m) == 0); /* it has no padding */
+    }
+    cb_buf_fini(&once);
+}
+
+static void try_state_reply(struct cb_span in)
+{
+    struct wire_state_reply m;
+    struct wire_state_reply again;
+    struct cb_buf once = CB_BUF_NULL;
+    if (wire_state_reply_decode(&m, in) == WIRE_OK) {
+        CB_ASSERT((m.result == WIRE_STATE_PART) == (m.copy != 0));
+        CB_ASSERT((m.result == WIRE_STATE_PART) == (m.bytes.len > 0));
+        wire_state_reply_encode(&m, &once);
+        CB_ASSERT(wire_state_reply_decode(&again, cb_buf_span(&once)) == WIRE_OK);
+        CB_ASSERT(m.part == again.part && m.is_last == again.is_last);
+        CB_ASSERT(cb_span_eq(m.bytes, again.bytes));
+        wire_state_reply_fini(&m);
+        wire_state_reply_fini(&again);
+    }
+    cb_buf_fini(&once);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cb_span in = cb_span(data, size);
@@ -50,6 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_clock_reply clock;
     try_to_node(in);
     try_to_proxy(in);
+    try_state_request(in);
+    try_state_reply(in);
     if (wire_identify_reply_decode(&reply, in) == WIRE_OK) {
         CB_ASSERT(reply.state < WIRE_IDENTIFY_STATE_END);
     }

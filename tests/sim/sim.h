@@ -7,7 +7,8 @@
  *     sim_node.c      nodes: their processes       sim_conn.c    sockets of clients
  *     sim_store.c     their stores                 sim_faults.c  what goes wrong, and when
  *     sim_answers.c   what clients read, and the log
- *     sim_clock.c     the cluster's clock
+ *     sim_clock.c     the cluster's clock          sim_state.c   states in parts
+ *     sim_call.c      what calls between nodes share
  *     sim_stream.c    streams of proxies to nodes  sim_check.c   what must never be
  *     sim_run.c       one run from begin to end    sim_main.c    many runs, each in a process
  *
@@ -87,6 +88,8 @@ enum sim_fault {
     X(lags, "nodes kept away for long")                                                            \
     X(transfers, "handovers asked for")                                                            \
     X(disks_full, "times a disk was full")                                                         \
+    X(parts_told, "parts of a state that a node had from another")                                 \
+    X(parts_flipped, "parts of a state that were damaged on their way")                            \
     X(clock_steps, "steps of a wall clock")                                                        \
     X(clocks_told, "times a node told another the cluster's clock")                                \
     X(clocks_by_wall, "times that wall clocks, put forward, led the cluster's clock ahead")        \
@@ -113,6 +116,7 @@ enum sim_fault {
     X(reads_compared, "answers to reads, whose machine was new enough")                            \
     X(ends_compared, "jobs given away by the end of a session, whose holder was gone")             \
     X(links_held, "connections to members that lag whose socket was full for a while")             \
+    X(installs_stuck, "times a node gave up to fetch the state of a leader that was gone")         \
     X(deaf_leaders, "leaders that did not hear of the one they handed over to")                    \
     X(switches, "times that no node reached another")                                              \
     X(links_reset, "connections between nodes that broke without a fault that lasts")              \
@@ -139,6 +143,7 @@ struct sim_options {
         unsigned threshold, trailing;
     } snapshots[SIM_NODES_MAX + 1]; /* by node */
     unsigned inflight_max;
+    size_t part_size;   /* of a state on its way to a node */
     uint32_t left_down; /* nodes that stay away for a while after the faults: a minority */
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */
@@ -165,6 +170,8 @@ struct sim_node {
     int64_t wall_offset_ns;
     uint64_t wall_stepped_on_ns;             /* by so much in all its wall clock was put forward */
     uint64_t clock_calls[SIM_NODES_MAX + 1]; /* by id: number of the call that is under way */
+    uint64_t state_call;                     /* the same, of the one call for a part of a state */
+    bool asks_state;                         /* it is under way */
     struct store_mem_disk *disk;             /* NULL: LMDB */
     char dir[64];
     struct store *store; /* NULL: the process is down */
@@ -305,12 +312,26 @@ struct sim_node *sim_leader(struct sim *s);
 struct replica_counters sim_node_counters(const struct sim_node *n);
 struct proposer_counters sim_node_proposer_counters(const struct sim_node *n);
 
+/* ---- sim_call.c ---- */
+
+/* Of a message of a gRPC call between nodes that leaves now. */
+bool sim_call_is_lost(struct sim *s, const struct sim_node *from, const struct sim_node *to);
+uint64_t sim_call_arrival_ns(struct sim *s);
+
 /* ---- sim_clock.c ---- */
 
 /* For core_env. */
 void sim_clock_ask(void *data, uint64_t id);
 /* An entry with this stamp was applied as the first. */
 void sim_clock_stamped(struct sim *s, uint64_t stamp_ns);
+
+/* ---- sim_state.c ---- */
+
+/* For core_env. */
+void sim_state_ask(void *data, uint64_t id, const struct core_state_ask *ask);
+void sim_state_answer(void *data, void *call, const struct core_state_part *part);
+/* A process begins that has asked nothing yet. */
+void sim_state_boot(struct sim_node *n);
 
 /* ---- sim_store.c ---- */
 

@@ -163,7 +163,7 @@ static void note_leader(struct sim *s, uint64_t term, uint64_t id)
 /* What takes several steps has just begun or gone on. */
 static void look_for_moments(struct sim_node *n, const struct replica_counters *c)
 {
-    uint64_t steps = c->truncates_held + c->installs + c->dumps_started + c->dumps_sent +
+    uint64_t steps = c->truncates_held + c->installs + c->installs_sent +
                      (c->snapshots + c->puts_held_for_store) / SNAPSHOTS_PER_MOMENT;
     if (steps > n->steps) {
         sim_faults_halfway(n);

@@ -18,20 +18,6 @@ struct call {
     struct prop_clock_word word;
 };
 
-static bool is_lost(struct sim *s, const struct sim_node *from, const struct sim_node *to)
-{
-    return sim_link_is_cut(s, (unsigned)from->id, (unsigned)to->id) ||
-           sim_between(s, 0, 999) < fake_world_net(s->world)->lost;
-}
-
-static uint64_t arrival_ns(struct sim *s)
-{
-    const struct fake_net_faults *net = fake_world_net(s->world);
-    bool is_late = sim_between(s, 0, 999) < net->late;
-    uint64_t ns = sim_between(s, net->min_ns, net->max_ns);
-    return sim_now(s) + ns + (is_late ? sim_between(s, 0, net->late_max_ns) : 0);
-}
-
 static void answered(const struct call *k, const struct prop_clock_word *word)
 {
     uint64_t *number = &k->from->clock_calls[k->to->id];
@@ -69,12 +55,12 @@ static void on_asked(void *arg)
 {
     struct call *k = arg;
     struct sim *s = k->to->sim;
-    if (k->to->core == NULL || is_lost(s, k->to, k->from)) {
+    if (k->to->core == NULL || sim_call_is_lost(s, k->to, k->from)) {
         cb_free(k);
         return;
     }
     k->word = by_wire(s, core_clock_tell(k->to->core));
-    fake_at(&k->from->fake->process, arrival_ns(s), on_answer, cb_free, k);
+    fake_at(&k->from->fake->process, sim_call_arrival_ns(s), on_answer, cb_free, k);
 }
 
 static void on_deadline(void *arg)
@@ -93,8 +79,9 @@ void sim_clock_ask(void *data, uint64_t id)
     struct call k = {.from = n, .to = &s->nodes[id], .number = n->clock_calls[id]};
     fake_at(&n->fake->process, sim_now(s) + CORE_CLOCK_LATE_NS, on_deadline, cb_free,
             cb_memdup(&k, sizeof k));
-    if (sim_node_is_up(k.to) && !is_lost(s, k.from, k.to)) {
-        fake_at(&k.to->fake->process, arrival_ns(s), on_asked, cb_free, cb_memdup(&k, sizeof k));
+    if (sim_node_is_up(k.to) && !sim_call_is_lost(s, k.from, k.to)) {
+        fake_at(&k.to->fake->process, sim_call_arrival_ns(s), on_asked, cb_free,
+                cb_memdup(&k, sizeof k));
     }
 }
 

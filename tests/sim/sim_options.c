@@ -90,6 +90,7 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     o->net_ns = between(&rng, 50, 5000) * 1000;
     o->disk_ns = between(&rng, 50, 8000) * 1000;
     o->left_down = cb_rng_chance(&rng, 1, 2) ? (o->nodes - 1) / 2 : 0;
+    o->part_size = (size_t[]){16 * CB_KIB, 64 * CB_KIB, CB_STATE_PART_SIZE}[cb_rng_below(&rng, 3)];
 }
 
 void sim_options_print(const struct sim_options *o)
@@ -100,9 +101,10 @@ void sim_options_print(const struct sim_options *o)
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, %u left down, a fault every %" PRIu64 " ms:",
+           " us, parts of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
-           o->net_ns / 1000, o->disk_ns / 1000, o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
+           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->left_down,
+           o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

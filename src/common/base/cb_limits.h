@@ -116,18 +116,23 @@
 #define CB_RAFT_SEGMENT_SIZE (8 * CB_MIB)
 /* Entries that wait for a majority; beyond it a follower that is behind would never catch up. */
 #define CB_RAFT_BACKLOG_MAX 64
-/* A state that travels inside a raft message: it lies whole in the memory of both ends. */
-#define CB_RAFT_DUMP_MAX (1024 * CB_MIB)
 /* Entries that the log may grow by while a member is sent the state, so that it needs no second. */
 #define CB_RAFT_PINNED_ENTRIES_MAX 65536
-/* A member is not sent the state again within this time, unless the connection broke. */
-#define CB_RAFT_DUMP_RESEND_MS 10000
+/* A member is not told again within this time to fetch the state, unless the connection broke. */
+#define CB_RAFT_INSTALL_RESEND_MS 1000
+/* How long the log is kept for a member that was told to, or last asked for a part of the state. */
+#define CB_RAFT_PIN_MS 60000
 /* With less space than this a late append is a full disk, not a broken one. */
 #define CB_RAFT_DISK_FULL_BELOW (2 * CB_RAFT_SEGMENT_SIZE)
 /* An AppendEntries above this goes as several: each is received, checked and written by itself. */
 #define CB_RAFT_APPEND_BYTES (4 * CB_MIB)
-/* A state goes in parts of this size, so that heartbeats come between them. */
-#define CB_RAFT_STATE_PART CB_MIB
+/* A state goes to another member in parts of this size, and one record more (design D7). */
+#define CB_STATE_PART_SIZE CB_MIB
+#define CB_STATE_PART_MAX (CB_STATE_PART_SIZE + CB_STORE_VALUE_MAX + CB_KIB)
+/* A copy of the state that nobody asks for ends; so does one that takes so long in all, since the
+ * database can only grow meanwhile. */
+#define CB_STATE_COPY_IDLE_MS 60000
+#define CB_STATE_COPY_MS 900000
 /* Members in a configuration on the wire: those of a cluster and those that are to replace them. */
 #define CB_RAFT_CONF_MAX (2 * CB_CLUSTER_NODES_MAX)
 

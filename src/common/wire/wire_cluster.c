@@ -8,6 +8,11 @@
 
 #define BASE(name) PROTOBUF_C_MESSAGE_INIT(&coolbeans__v1__##name##__descriptor)
 
+/* A number has ten bytes at most, and each field one before it. */
+#define STATE_REPLY_HEAD_MAX (7 * 11)
+_Static_assert(CB_STATE_PART_MAX + STATE_REPLY_HEAD_MAX <= CB_STREAM_MESSAGE_MAX,
+               "the largest part of a state fits into what both ends of a call accept");
+
 void wire_status_clear(struct wire_status *m)
 {
     struct wire_status empty = {
@@ -27,6 +32,12 @@ void wire_status_fini(struct wire_status *m)
     cb_free(m->members);
     cb_free(m->counters);
     *m = (struct wire_status){0};
+}
+
+void wire_state_reply_fini(struct wire_state_reply *m)
+{
+    wire_decode_arena_destroy(m->arena);
+    *m = (struct wire_state_reply){0};
 }
 
 struct wire_member *wire_status_add_member(struct wire_status *m)
@@ -146,6 +157,34 @@ void wire_clock_reply_encode(const struct wire_clock_reply *m, struct cb_buf *ou
         .now_ns = m->now_ns,
         .index = m->index,
         .term = m->term,
+    };
+    wire_pack(&p.base, out);
+}
+
+void wire_state_request_encode(const struct wire_state_request *m, struct cb_buf *out)
+{
+    const Coolbeans__V1__StateRequest p = {
+        .base = BASE(state_request),
+        .cluster = m->cluster,
+        .id = m->id,
+        .copy = m->copy,
+        .part = m->part,
+        .at_least = m->at_least,
+    };
+    wire_pack(&p.base, out);
+}
+
+void wire_state_reply_encode(const struct wire_state_reply *m, struct cb_buf *out)
+{
+    const Coolbeans__V1__StateReply p = {
+        .base = BASE(state_reply),
+        .cluster = m->cluster,
+        .id = m->id,
+        .result = (Coolbeans__V1__StateReply__Result)m->result,
+        .copy = m->copy,
+        .part = m->part,
+        .last = m->is_last,
+        .bytes = wire_lend(m->bytes),
     };
     wire_pack(&p.base, out);
 }
@@ -328,4 +367,72 @@ enum wire_error wire_clock_reply_decode(struct wire_clock_reply *m, struct cb_sp
 {
     *m = (struct wire_clock_reply){0};
     return wire_decode_copied(m, &coolbeans__v1__clock_reply__descriptor, bytes, take_clock_reply);
+}
+
+static enum wire_error take_state_request(void *to, const void *from)
+{
+    struct wire_state_request *m = to;
+    const Coolbeans__V1__StateRequest *p = from;
+    if (p->copy == 0 && p->part != 0) {
+        return WIRE_BAD_RANGE; /* a new copy begins with its first part */
+    }
+    *m = (struct wire_state_request){
+        .cluster = p->cluster,
+        .id = p->id,
+        .copy = p->copy,
+        .part = p->part,
+        .at_least = p->at_least,
+    };
+    return WIRE_OK;
+}
+
+enum wire_error wire_state_request_decode(struct wire_state_request *m, struct cb_span bytes)
+{
+    *m = (struct wire_state_request){0};
+    return wire_decode_copied(m, &coolbeans__v1__state_request__descriptor, bytes,
+                              take_state_request);
+}
+
+static enum wire_error check_state_reply(const struct wire_state_reply *m)
+{
+    if (m->result == 0 || m->result >= WIRE_STATE_RESULT_END) {
+        return WIRE_BAD_OP;
+    }
+    if (m->bytes.len > CB_STATE_PART_MAX) {
+        return WIRE_BAD_LENGTH;
+    }
+    if (m->result == WIRE_STATE_PART) {
+        return m->copy != 0 && m->bytes.len > 0 ? WIRE_OK : WIRE_BAD_RANGE;
+    }
+    bool is_bare = m->copy == 0 && m->part == 0 && !m->is_last && m->bytes.len == 0;
+    return is_bare ? WIRE_OK : WIRE_BAD_RANGE;
+}
+
+/* The bytes stay where protobuf-c has put them: they are copied once, out of the message. */
+static enum wire_error take_state_reply(struct wire_state_reply *m,
+                                        const Coolbeans__V1__StateReply *p)
+{
+    m->cluster = p->cluster;
+    m->id = p->id;
+    m->result = (uint32_t)p->result;
+    m->copy = p->copy;
+    m->part = p->part;
+    m->is_last = p->last != 0;
+    m->bytes = wire_borrow(p->bytes);
+    return check_state_reply(m);
+}
+
+enum wire_error wire_state_reply_decode(struct wire_state_reply *m, struct cb_span bytes)
+{
+    enum wire_error e;
+    *m = (struct wire_state_reply){0};
+    const Coolbeans__V1__StateReply *p = wire_unpack(
+        wire_decode_arena(&m->arena), &coolbeans__v1__state_reply__descriptor, bytes, &e);
+    if (p != NULL) {
+        e = take_state_reply(m, p);
+    }
+    if (e != WIRE_OK) {
+        wire_state_reply_fini(m);
+    }
+    return e;
 }

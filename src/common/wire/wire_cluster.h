@@ -89,9 +89,37 @@ struct wire_clock_reply {
     uint64_t term;
 };
 
+struct wire_state_request {
+    uint64_t cluster;
+    uint64_t id;
+    uint64_t copy;
+    uint64_t part; /* 0 while `copy` is */
+    uint64_t at_least;
+};
+
+enum wire_state_result {
+    WIRE_STATE_PART = 1,
+    WIRE_STATE_BEHIND,
+    WIRE_STATE_UNKNOWN,
+    WIRE_STATE_FAILED,
+    WIRE_STATE_RESULT_END
+};
+
+struct wire_state_reply {
+    uint64_t cluster;
+    uint64_t id;
+    uint32_t result; /* enum wire_state_result */
+    uint64_t copy;   /* the rest is 0 or none unless that is WIRE_STATE_PART; this then is not */
+    uint64_t part;
+    bool is_last;
+    struct cb_span bytes;     /* 1 to CB_STATE_PART_MAX */
+    struct wire_arena *arena; /* decode only: where `bytes` are */
+};
+
 /* A zeroed message is an empty one. _clear empties it and keeps the memory. */
 void wire_status_clear(struct wire_status *m);
 void wire_status_fini(struct wire_status *m);
+void wire_state_reply_fini(struct wire_state_reply *m);
 /* A zeroed element at the end of the array; its memory moves with the next. */
 struct wire_member *wire_status_add_member(struct wire_status *m);
 struct wire_status_counter *wire_status_add_counter(struct wire_status *m);
@@ -102,9 +130,11 @@ void wire_identify_request_encode(const struct wire_identify_request *m, struct 
 void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out);
 void wire_clock_request_encode(const struct wire_clock_request *m, struct cb_buf *out);
 void wire_clock_reply_encode(const struct wire_clock_reply *m, struct cb_buf *out);
+void wire_state_request_encode(const struct wire_state_request *m, struct cb_buf *out);
+void wire_state_reply_encode(const struct wire_state_reply *m, struct cb_buf *out);
 
-/* `m` of a status is zeroed or was decoded into before; of the others it is overwritten. On an
- * error it holds nothing to be used. */
+/* `m` of a status is zeroed or was decoded into before; of the others it is overwritten, so that a
+ * state reply needs its _fini first. On an error it holds nothing to be used, or to be freed. */
 CB_MUST_USE enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes);
 CB_MUST_USE enum wire_error wire_identify_request_decode(struct wire_identify_request *m,
                                                          struct cb_span bytes);
@@ -113,6 +143,10 @@ CB_MUST_USE enum wire_error wire_identify_reply_decode(struct wire_identify_repl
 CB_MUST_USE enum wire_error wire_clock_request_decode(struct wire_clock_request *m,
                                                       struct cb_span bytes);
 CB_MUST_USE enum wire_error wire_clock_reply_decode(struct wire_clock_reply *m,
+                                                    struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_state_request_decode(struct wire_state_request *m,
+                                                      struct cb_span bytes);
+CB_MUST_USE enum wire_error wire_state_reply_decode(struct wire_state_reply *m,
                                                     struct cb_span bytes);
 
 #endif

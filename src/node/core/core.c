@@ -38,9 +38,14 @@ core_create(const struct core_config *config, const struct core_env *env, struct
 {
     struct core *c = cb_calloc(1, sizeof(*c));
     c->config = *config;
+    if (config->state_part_size == 0) {
+        c->config.state_part_size = CB_STATE_PART_SIZE;
+    }
+    CB_ASSERT(c->config.state_part_size <= CB_STATE_PART_SIZE);
     c->env = *env;
     c->store = store;
-    cb_list_init(&c->dumps);
+    cb_list_init(&c->copies);
+    c->copy_number = cb_clock_boottime_ns(env->clock); /* none of a process before this one */
     cb_list_init(&c->graves);
     entry_decoder_init(&c->decoder);
     c->machine = jsm_create();
@@ -51,12 +56,17 @@ core_create(const struct core_config *config, const struct core_env *env, struct
 
 void core_destroy(struct core *c)
 {
-    core_dump_drop_all(c);
+    core_copy_drop_all(c);
     core_install_drop_all(c);
     proposer_destroy(c->proposer);
     jsm_destroy(c->machine);
     entry_decoder_fini(&c->decoder);
     cb_free(c);
+}
+
+bool core_is_busy(const struct core *c)
+{
+    return core_copy_is_busy(c) || core_install_is_busy(c);
 }
 
 void core_set_replica(struct core *c, struct replica *r)
@@ -99,6 +109,9 @@ void core_timer_fired(struct core *c, enum core_timer which)
         return;
     case CORE_TIMER_INSTALL:
         core_install_retry(c);
+        return;
+    case CORE_TIMER_COPY:
+        core_copy_timer_fired(c);
         return;
     case CORE_TIMER_CLOCK:
         core_clock_turn(c);

@@ -3,7 +3,8 @@
  * it (design D2, D6, D7). Everything it touches is handed in, so that a simulation runs exactly
  * this code; sockets, libuv, options and the bootstrap rule are its owner's (node.c).
  *
- * Owns:     the job machine, the proposer, the spans on their way to the store, dumps and installs.
+ * Owns:     the job machine, the proposer, the spans on their way to the store, copies of the state
+ *           for other members, an install from one.
  * Does not: open or close the store, create the replica, or know an address that it was not told.
  * Threads:  the loop's. The two parts of `work` are marked in core_env.
  * Errors:   what must end the process goes to `die`, which does not return. */
@@ -29,12 +30,39 @@ struct core;
 /* An answer that comes later than this is not used: so late may the clock be by it. */
 #define CORE_CLOCK_LATE_NS (500 * CB_NS_PER_MS)
 
+/* The answer to a question for a part of a state comes within this time, or not at all. */
+#define CORE_STATE_LATE_NS (5 * CB_NS_PER_S)
+
 enum core_timer {
     CORE_TIMER_PROPOSER, /* CLOCK_BOOTTIME */
     CORE_TIMER_SPAN,     /* CLOCK_MONOTONIC */
     CORE_TIMER_INSTALL,  /* CLOCK_MONOTONIC */
+    CORE_TIMER_COPY,     /* CLOCK_MONOTONIC */
     CORE_TIMER_CLOCK,    /* CLOCK_MONOTONIC */
     CORE_TIMER_COUNT
+};
+
+/* The state goes to another member in parts, each asked for by itself (design D7). */
+struct core_state_ask {
+    uint64_t copy;     /* as the first answer named it; 0: a new one, from its part 0 on */
+    uint64_t part;     /* the one after the last, or the last one again */
+    uint64_t at_least; /* of a new one: the state must be at this index or above */
+};
+
+enum core_state_result {
+    CORE_STATE_PART,
+    CORE_STATE_BEHIND,  /* the state there does not go as far */
+    CORE_STATE_UNKNOWN, /* no such copy, or no more: ask for a new one */
+    CORE_STATE_FAILED,  /* it cannot be read there */
+};
+
+/* All but the result is 0 unless that is CORE_STATE_PART. */
+struct core_state_part {
+    enum core_state_result result;
+    uint64_t copy;
+    uint64_t part;
+    bool is_last;
+    struct cb_span bytes; /* some CB_STATE_PART_SIZE of them, and at most CB_STATE_PART_MAX */
 };
 
 struct core_env {
@@ -60,6 +88,11 @@ struct core_env {
     /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from
      * within the call, with NULL at the latest some CORE_CLOCK_LATE_NS later. */
     void (*ask_clock)(void *data, uint64_t id);
+    /* Ask that member for a part of its state; core_state_came follows, not from within the call,
+     * with NULL at the latest some CORE_STATE_LATE_NS later. One question at a time. */
+    void (*ask_state)(void *data, uint64_t id, const struct core_state_ask *ask);
+    /* The answer to a core_state_asked; `part` lives until the end of this call. */
+    void (*answer_state)(void *data, void *call, const struct core_state_part *part);
     /* Must not return. NULL: cb_die. */
     void (*die)(void *data, const char *sentence);
 };
@@ -70,7 +103,8 @@ struct core_config {
     uint32_t n_others;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
-    const char *data_dir; /* for sentences alone; lives as long as the core */
+    size_t state_part_size; /* 0: CB_STATE_PART_SIZE, which is the most */
+    const char *data_dir;   /* for sentences alone; lives as long as the core */
 };
 
 /* Loads the machine from the store, which the caller opened and closes after core_destroy; ends the
@@ -106,6 +140,17 @@ void core_store_notified(struct core *c);
 struct prop_clock_word core_clock_tell(const struct core *c);
 /* What member `id` said, checked by its decoder; NULL: nothing. A turn follows. */
 void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_word *word);
+
+/* Member `from` asks for a part of the state; `call` comes back with the answer, once, from within
+ * this call or later. After core_state_stop each is answered at once. */
+void core_state_asked(struct core *c, uint64_t from, const struct core_state_ask *ask, void *call);
+/* What a member answered to the question that is open, checked by its decoder; NULL: nothing. */
+void core_state_came(struct core *c, const struct core_state_part *part);
+/* Before the service is closed. No question goes out any more. */
+void core_state_stop(struct core *c);
+/* A worker has the store, which must not be closed meanwhile. After core_state_stop that ends soon,
+ * but for a state that is being loaded. */
+bool core_is_busy(const struct core *c);
 
 struct proposer *core_proposer(struct core *c);
 const struct jsm *core_machine(const struct core *c);

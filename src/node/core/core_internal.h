@@ -1,6 +1,6 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
- * core_dump.c and core_install.c states to and from other members, core_clock.c asks them for their
+ * core_copy.c and core_install.c states to and from other members, core_clock.c asks them for their
  * clocks. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
@@ -44,7 +44,9 @@ struct core {
     struct entry_decoder decoder;
     struct core_spans spans;
     struct core_asked asked[CB_CLUSTER_NODES_MAX]; /* by place in config.others */
-    struct cb_list dumps;         /* struct dump: states asked for by other members */
+    struct cb_list copies;        /* struct copy: states on their way to other members */
+    uint64_t copy_number;         /* of the last one */
+    bool is_stopped;              /* core_state_stop */
     struct core_install *install; /* the state of another member, on its way in */
     struct cb_list graves;        /* struct grave: machines that are being destroyed */
     core_watch_fn watch;
@@ -81,23 +83,23 @@ void core_span_swapped(struct core *c);
 /* Asks whom there is to ask, and comes again by the timer. */
 void core_clock_turn(struct core *c);
 
-/* ---- core_dump.c ---- */
+/* ---- core_copy.c ---- */
 
-void core_dump_start(struct core *c, uint64_t at_least, struct replica_dump *request);
-/* Goes on with dumps whose index has become durable. */
-void core_dump_turn(struct core *c);
-void core_dump_drop_all(struct core *c);
+/* Goes on with copies whose index has become durable. */
+void core_copy_turn(struct core *c);
+void core_copy_timer_fired(struct core *c);
+void core_copy_drop_all(struct core *c);
+bool core_copy_is_busy(const struct core *c);
 
 /* ---- core_install.c ---- */
 
-void core_install_start(struct core *c,
-                        struct replica_mark mark,
-                        uint64_t at_least,
-                        struct cb_span bytes);
+/* The log is to begin after `mark`, and with it a state at `at_least` or above. */
+void core_install_start(struct core *c, struct replica_mark mark, uint64_t at_least);
 void core_install_retry(struct core *c);
 /* Goes on with one that waits for this member's own state to be durable. */
 void core_install_turn(struct core *c);
 void core_install_finish(struct core *c, struct replica_mark mark);
 void core_install_drop_all(struct core *c);
+bool core_install_is_busy(const struct core *c);
 
 #endif

@@ -77,15 +77,9 @@ static void on_lower_appended(void *data, struct replica_mark mark)
     core_span_lower(data);
 }
 
-static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *dump)
+static void on_install_state(void *data, struct replica_mark mark, uint64_t at_least)
 {
-    core_dump_start(data, at_least, dump);
-}
-
-static void
-on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
-{
-    core_install_start(data, mark, at_least, bytes);
+    core_install_start(data, mark, at_least);
 }
 
 static void on_installed(void *data, struct replica_mark mark)
@@ -102,7 +96,6 @@ void core_replica_events(struct core *c, struct replica_events *out)
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,
-        .dump_state = on_dump_state,
         .install_state = on_install_state,
         .installed = on_installed,
     };

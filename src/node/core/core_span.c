@@ -142,7 +142,7 @@ void core_store_notified(struct core *c)
         s->must_lower = false;
         replica_lowered(c->replica);
     }
-    core_dump_turn(c);
+    core_copy_turn(c);
     core_install_turn(c);
     core_span_turn(c);
 }

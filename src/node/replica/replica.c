@@ -186,7 +186,7 @@ struct replica *replica_create(const struct replica_config *config,
     cb_list_init(&r->requests);
     cb_list_init(&r->disk_ops);
     cb_list_init(&r->finished);
-    cb_list_init(&r->dumps);
+    cb_list_init(&r->tells);
     cb_list_init(&r->gets);
     wrap_io(r, io);
     r->fsm = (struct raft_fsm){

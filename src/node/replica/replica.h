@@ -26,7 +26,6 @@
 
 struct raft_io;
 struct replica;
-struct replica_dump;
 
 struct replica_member {
     uint64_t id; /* > 0; never used again for another directory (design D12) */
@@ -94,18 +93,12 @@ struct replica_events {
     /* The stored pair must become `mark`, durably and after any commit under way; then the owner
      * calls replica_lowered. The log is cut only then. */
     void (*lower_appended)(void *data, struct replica_mark mark);
-    /* A member needs the whole state, at any index >= `at_least`. The owner answers with
-     * replica_dump_done, on the loop, at any time; also when it is no leader any more. */
-    void (*dump_state)(void *data, uint64_t at_least, struct replica_dump *dump);
-    /* The state that a leader sent, for a snapshot at `mark`, at the index `at_least` or above:
-     * that is below the mark when only entries of libraft's own lie between. The bytes live until
-     * replica_install_done, which the owner calls once the new state lies durably beside the old
-     * one, or at once when its own state goes as far. What it stores carries replica_appended of
-     * this member, not the pair of the sender. */
-    void (*install_state)(void *data,
-                          struct replica_mark mark,
-                          uint64_t at_least,
-                          struct cb_span bytes);
+    /* A leader has a snapshot at `mark`, and this member is too far behind for the log: the owner
+     * fetches the state of another member, at the index `at_least` or above (that is below the mark
+     * when only entries of libraft's own lie between), and calls replica_install_done once it lies
+     * durably beside the old one, or at once when its own state goes as far. What it stores carries
+     * replica_appended of this member, not the pair of the other. */
+    void (*install_state)(void *data, struct replica_mark mark, uint64_t at_least);
     /* Follows replica_install_done; between the two the owner stores nothing of its old state.
      * The log now begins after `mark`: swap the installed state in. Entries at or below its own
      * index are not applied to it. */
@@ -161,13 +154,10 @@ CB_MUST_USE bool replica_transfer(struct replica *r, uint64_t id);
 /* The owner's stored state is durable up to `index`. */
 void replica_durable(struct replica *r, uint64_t index);
 void replica_lowered(struct replica *r);
-/* A state on its way: the owner calls begin on an empty buffer, appends the state and seals it with
- * the index that it is at. Any thread; sealing reads all bytes. */
-void replica_dump_begin(struct cb_buf *bytes);
-void replica_dump_seal(struct cb_buf *bytes, uint64_t index);
-/* Ends the request `dump`: the sealed `bytes` are taken (left empty). NULL: there is no state to be
- * had now; the member will be asked for again. */
-void replica_dump_done(struct replica *r, struct replica_dump *dump, struct cb_buf *bytes);
+/* There is a leader, and it has spoken within the election timeout. */
+bool replica_hears_leader(struct replica *r);
+/* Member `id` fetches the state here: the log is kept for it for a while. */
+void replica_state_asked(struct replica *r, uint64_t id);
 /* `applied`: up to where the state goes from now on. It may be below the mark of install_state when
  * only entries of libraft's own lie between. */
 void replica_install_done(struct replica *r, struct replica_mark applied);
@@ -218,11 +208,9 @@ bool replica_is_member(const struct replica *r, uint64_t id);
     X(sends_to_unknown, "messages to an id whose address is not known")                            \
     X(puts_held_for_store, "snapshots held until the state was durable")                           \
     X(truncates_held, "cuts of the log held until the stored pair was lower")                      \
-    X(dumps_started, "states asked of the owner for another member")                               \
-    X(dumps_sent, "states sent")                                                                   \
-    X(dumps_repeated, "states not sent again while the last one was on its way")                   \
-    X(dumps_too_big, "states over CB_RAFT_DUMP_MAX, not sent")                                     \
-    X(dumps_bad, "states received with a wrong checksum")                                          \
+    X(installs_sent, "snapshots sent to members that are too far behind for the log")              \
+    X(installs_repeated, "snapshots not sent again, so soon after the last")                       \
+    X(markers_bad, "snapshots received with a wrong checksum")                                     \
     X(installs, "states installed")                                                                \
     X(snapshots, "snapshots taken")                                                                \
     X(entries_applied, "entries handed to the owner")                                              \

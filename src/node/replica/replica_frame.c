@@ -5,7 +5,6 @@
 
 #define ENTRY_HEADER_SIZE 8
 #define MARKER_MAGIC UINT64_C(0x31304b52414d4243) /* "CBMARK01" */
-#define DUMP_MAGIC UINT64_C(0x3130504d55444243)   /* "CBDUMP01" */
 
 size_t replica_entry_frame_size(size_t len)
 {
@@ -50,33 +49,4 @@ bool replica_marker_read(struct cb_span frame, uint64_t *index)
     }
     *index = cb_load_le(frame.ptr + 8, 8);
     return true;
-}
-
-void replica_dump_header_write(uint8_t out[static REPLICA_DUMP_HEADER_SIZE],
-                               uint64_t index,
-                               struct cb_span bytes)
-{
-    cb_store_le(out, DUMP_MAGIC, 8);
-    cb_store_le(out + 8, index, 8);
-    cb_store_le(out + 16, bytes.len, 8);
-    /* The bytes' hash is seeded with the header's, so that neither can change alone. */
-    cb_store_le(out + 24, cb_hash_seeded(bytes.ptr, bytes.len, cb_hash(out, 24)), 8);
-}
-
-bool replica_dump_read_header(struct cb_span frame, uint64_t *index, struct cb_span *bytes)
-{
-    if (frame.len < REPLICA_DUMP_HEADER_SIZE || cb_load_le(frame.ptr, 8) != DUMP_MAGIC ||
-        cb_load_le(frame.ptr + 16, 8) != frame.len - REPLICA_DUMP_HEADER_SIZE) {
-        return false;
-    }
-    *index = cb_load_le(frame.ptr + 8, 8);
-    *bytes = cb_span(frame.ptr + REPLICA_DUMP_HEADER_SIZE, frame.len - REPLICA_DUMP_HEADER_SIZE);
-    return true;
-}
-
-bool replica_dump_read(struct cb_span frame, uint64_t *index, struct cb_span *bytes)
-{
-    return replica_dump_read_header(frame, index, bytes) &&
-           cb_load_le(frame.ptr + 24, 8) ==
-               cb_hash_seeded(bytes->ptr, bytes->len, cb_hash(frame.ptr, 24));
 }

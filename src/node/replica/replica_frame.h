@@ -3,8 +3,6 @@
  *
  *     entry   u32 length, u32 checksum, bytes, zeros up to a multiple of 8 (libraft requires it)
  *     marker  u64 magic, u64 index, u64 checksum: what a snapshot holds on disk (design D7)
- *     dump    u64 magic, u64 index, u64 length, u64 checksum, bytes: the state on its way to a
- * member
  *
  * Numbers are little-endian.
  * Threads: any. */
@@ -17,7 +15,6 @@
 #include "common/base/cb_span.h"
 
 #define REPLICA_MARKER_SIZE 24
-#define REPLICA_DUMP_HEADER_SIZE 32
 
 size_t replica_entry_frame_size(size_t len);
 /* `out` has room for replica_entry_frame_size(bytes.len). */
@@ -26,14 +23,5 @@ CB_MUST_USE bool replica_entry_frame_read(struct cb_span frame, struct cb_span *
 
 void replica_marker_write(uint8_t out[static REPLICA_MARKER_SIZE], uint64_t index);
 CB_MUST_USE bool replica_marker_read(struct cb_span frame, uint64_t *index);
-
-/* The header alone; `bytes` follow it. */
-void replica_dump_header_write(uint8_t out[static REPLICA_DUMP_HEADER_SIZE],
-                               uint64_t index,
-                               struct cb_span bytes);
-/* Without reading the bytes: what a sender may do with its own. */
-CB_MUST_USE bool
-replica_dump_read_header(struct cb_span frame, uint64_t *index, struct cb_span *bytes);
-CB_MUST_USE bool replica_dump_read(struct cb_span frame, uint64_t *index, struct cb_span *bytes);
 
 #endif

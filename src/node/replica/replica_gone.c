@@ -24,6 +24,14 @@ static void forget_leader(struct raft *raft)
     raft->follower_state.current_leader.id = 0;
 }
 
+/* libraft's own timer does not tell: it starts anew while a snapshot is installed. */
+bool replica_hears_leader(struct replica *r)
+{
+    return r->raft.state == RAFT_LEADER ||
+           (r->heard_term == raft_current_term(&r->raft) &&
+            replica_now_ms(r) - r->heard_ms < r->raft.election_timeout);
+}
+
 /* g15: libraft refuses a vote while it knows a leader, however long that has said nothing, so that
  * an election waits until a second member's timeout has passed too. The rule is the minimum
  * election timeout (Raft thesis, section 4.2.3); a leader whose connection has ended is as silent.
@@ -51,6 +59,12 @@ void replica_gone_heard_of(struct replica *r, uint64_t id)
     if (r->link_ended == id) {
         r->link_ended = 0;
     }
+}
+
+void replica_gone_heard_leader(struct replica *r, uint64_t term)
+{
+    r->heard_term = term;
+    r->heard_ms = replica_now_ms(r);
 }
 
 /* Voters that are left and come before this member. */

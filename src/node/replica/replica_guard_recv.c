@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "common/sys/cb_log.h"
+#include "node/replica/replica_frame.h"
 #include "node/replica/replica_internal.h"
 
 static void free_entries(struct raft_append_entries *a)
@@ -141,10 +142,11 @@ static bool guard_install(struct replica *r, struct raft_install_snapshot *s)
     if (is_busy_with_snapshot(r)) {
         return drop_install(s, &r->counters.g2_install_while_busy);
     }
-    if (!replica_dump_is_sound(cb_span(s->data.base, s->data.len))) {
-        cb_log(CB_LOG_ERROR, "raft.state-damaged", "index=%llu bytes=%zu", s->last_index,
+    uint64_t index;
+    if (!replica_marker_read(cb_span(s->data.base, s->data.len), &index)) {
+        cb_log(CB_LOG_ERROR, "raft.marker-damaged", "index=%llu bytes=%zu", s->last_index,
                s->data.len);
-        return drop_install(s, &r->counters.dumps_bad);
+        return drop_install(s, &r->counters.markers_bad);
     }
     return true;
 }
@@ -193,8 +195,10 @@ bool replica_guard_recv(struct replica *r, struct raft_message *m)
     }
     switch (m->type) {
     case RAFT_APPEND_ENTRIES:
+        replica_gone_heard_leader(r, m->append_entries.term);
         return guard_append(r, m);
     case RAFT_INSTALL_SNAPSHOT:
+        replica_gone_heard_leader(r, m->install_snapshot.term);
         return guard_install(r, &m->install_snapshot);
     case RAFT_APPEND_ENTRIES_RESULT:
         return guard_append_result(r, m);

@@ -47,7 +47,7 @@ int replica_io_send(struct raft_io *io,
     }
     if (m.type == RAFT_INSTALL_SNAPSHOT) {
         mend_install(r, &m.install_snapshot);
-        replica_send_state(r, req, &m, cb);
+        replica_send_install(r, req, &m, cb);
         return 0;
     }
     if (m.type == RAFT_REQUEST_VOTE_RESULT) {

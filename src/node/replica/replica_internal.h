@@ -19,26 +19,13 @@
 /* The longest sentence for the operator. */
 #define REPLICA_MESSAGE_MAX 512
 
-/* What is known of sending the state to one member. */
+/* A member that was too far behind for the log. */
 struct replica_peer {
-    uint64_t id;               /* 0: the slot is free */
-    struct replica_dump *dump; /* on its way, or NULL */
-    uint64_t dump_sent_ms;     /* when one was last handed to the network; 0: never */
-    uint64_t dump_index;       /* the snapshot that it was for */
-    bool dump_awaited;         /* sent, and the member has not reached it yet */
-};
-
-/* One InstallSnapshot message that waits for the owner's dump, then for the network. */
-struct replica_dump {
-    struct cb_list link; /* in r->dumps */
-    struct replica *r;
-    struct replica_peer *peer;
-    struct raft_io_send *req; /* libraft's */
-    raft_io_send_cb cb;
-    uint64_t at_least;           /* where the state has to be */
-    struct raft_message message; /* its conf and data belong to libraft until `cb` */
-    struct raft_io_send send;    /* ours, once it is with the network */
-    struct cb_buf bytes;         /* the sealed state; libraft never sees it as its own */
+    uint64_t id;         /* 0: the slot is free */
+    uint64_t told_ms;    /* when it was last told to fetch the state; 0: never, or in vain */
+    uint64_t wanted_ms;  /* told, or last asked for a part of it here */
+    uint64_t told_index; /* of the snapshot */
+    bool is_behind;      /* told, and it has not reached that yet */
 };
 
 /* A snapshot that is being taken or installed; libraft has at most one at a time. */
@@ -103,7 +90,9 @@ struct replica {
     raft_id voted_for;
 
     /* replica_gone.c */
-    uint64_t link_ended;     /* the leader's id, when its connection has ended */
+    uint64_t link_ended; /* the leader's id, when its connection has ended */
+    uint64_t heard_term; /* in which a leader spoke last, and when */
+    uint64_t heard_ms;
     uint64_t stands_in_term; /* its leader is gone: for election at stands_at_ms; 0: no */
     uint64_t stands_at_ms;
 
@@ -112,7 +101,7 @@ struct replica {
     struct replica_mark install_applied; /* where the state being installed goes */
     uint64_t durable;                    /* as the owner told */
     struct replica_peer peers[CB_CLUSTER_NODES_MAX];
-    struct cb_list dumps;
+    struct cb_list tells; /* replica_behind.c: InstallSnapshots on their way */
     struct cb_list gets;
     struct replica_mark loaded_snapshot; /* while libraft sends what snapshot_get loaded (g6) */
 };
@@ -142,6 +131,8 @@ CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
 /* Another member asks for a vote: is there a leader in its way? */
 void replica_gone_vote_asked(struct replica *r);
 void replica_gone_heard_of(struct replica *r, uint64_t id);
+/* The leader of `term` has spoken. */
+void replica_gone_heard_leader(struct replica *r, uint64_t term);
 /* Inside of replica_enter, libraft not at work. */
 void replica_gone_check(struct replica *r);
 
@@ -191,20 +182,19 @@ int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf);
 void replica_put_continue(struct replica *r);
 void replica_gets_drop(struct replica *r);
 
-/* replica_dump.c */
-/* Sends the owner's state in the place of the marker in `message`; calls `cb` once, perhaps now. */
-void replica_send_state(struct replica *r,
-                        struct raft_io_send *req,
-                        const struct raft_message *message,
-                        raft_io_send_cb cb);
-CB_MUST_USE bool replica_dump_is_sound(struct cb_span frame);
-/* Keeps the log while a member is sent the state. */
+/* replica_behind.c */
+/* Tells the member to fetch the state; calls `cb` once, perhaps now. */
+void replica_send_install(struct replica *r,
+                          struct raft_io_send *req,
+                          const struct raft_message *message,
+                          raft_io_send_cb cb);
+/* Keeps the log while a member fetches the state. */
 void replica_pin_log(struct replica *r);
+void replica_tells_drop(struct replica *r);
 
 /* replica_threshold.c */
 void replica_size_note(struct replica *r, uint64_t index, size_t len);
-/* `pinned`: a member is being sent the state. */
+/* `pinned`: a member fetches the state. */
 void replica_threshold_set(struct replica *r, bool pinned);
-void replica_dumps_drop(struct replica *r);
 
 #endif

@@ -83,13 +83,13 @@ static bool send_other(struct replica_net *n,
                        link_sent_cb cb)
 {
     struct cb_buf head = CB_BUF_NULL;
-    struct cb_span state = CB_SPAN_NULL;
+    struct cb_span marker = CB_SPAN_NULL;
     replica_wire_head(m, &head);
     if (m->type == RAFT_INSTALL_SNAPSHOT) {
-        state = cb_span(m->install_snapshot.data.base, m->install_snapshot.data.len);
+        marker = cb_span(m->install_snapshot.data.base, m->install_snapshot.data.len);
     }
     const struct link_message message = {
-        .type = REPLICA_NET_MESSAGE, .head = cb_buf_span(&head), .body = &state, .n_body = 1};
+        .type = REPLICA_NET_MESSAGE, .head = cb_buf_span(&head), .body = &marker, .n_body = 1};
     bool ok = link_send(n->link, m->server_id, m->server_address, &message, 1, cb, req);
     cb_buf_fini(&head);
     return ok;
@@ -105,8 +105,6 @@ static int io_send(struct raft_io *io,
     req->cb = cb;
     if (m->type == RAFT_APPEND_ENTRIES) {
         ok = send_append(n, req, m, on_sent);
-    } else if (replica_state_is_large(m)) {
-        ok = replica_state_send(n, req, m, cb);
     } else {
         ok = send_other(n, req, m, on_sent);
     }
@@ -144,22 +142,12 @@ on_received(void *data, uint64_t from, const char *address, uint8_t type, struct
     if (n->recv == NULL) {
         return true; /* not started: it is lost */
     }
-    switch (type) {
-    case REPLICA_NET_MESSAGE:
-        return on_message(n, from, address, payload);
-    case REPLICA_NET_STATE:
-        return replica_state_begin(n, from, payload);
-    case REPLICA_NET_STATE_PART:
-        return replica_state_part(n, from, address, payload);
-    default:
-        return false;
-    }
+    return type == REPLICA_NET_MESSAGE && on_message(n, from, address, payload);
 }
 
 static void on_ended(void *data, uint64_t from)
 {
     struct replica_net *n = data;
-    replica_state_drop(n, from);
     if (n->replica != NULL) {
         replica_link_ended(n->replica, from);
     }
@@ -234,14 +222,8 @@ void replica_net_init(struct replica_net *n,
                                        .received = on_received,
                                        .ended = on_ended,
                                        .gone = on_gone};
-    replica_states_init(&n->states);
     n->link = link_create(loop, config, &events);
     n->uv_start = n->io.start;
     n->io.start = io_start;
     n->io.send = io_send;
-}
-
-void replica_net_fini(struct replica_net *n)
-{
-    replica_states_fini(&n->states);
 }

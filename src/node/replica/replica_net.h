@@ -6,7 +6,7 @@
  *
  * raft_uv stays for the disk. It is handed a transport that does nothing, and its `send` and
  * `start` are replaced before the replica wraps them.
- * Owns:     the raft_io and, with its sockets, the link; a state on its way to or from a member.
+ * Owns:     the raft_io and, with its sockets, the link.
  * Threads:  the loop's only.
  * Errors:   a message that can't be sent is a lost one. */
 #ifndef CB_NODE_REPLICA_REPLICA_NET_H
@@ -15,18 +15,12 @@
 #include <raft.h>
 #include <raft/uv.h>
 
-#include "common/base/cb_list.h"
 #include "node/link/link.h"
 #include "node/link/link_frame.h"
 #include "node/replica/replica.h"
-#include "node/replica/replica_state.h"
 
-/* The types of frames. */
-enum replica_net_frame {
-    REPLICA_NET_MESSAGE = LINK_FRAME_USER, /* replica_wire.h */
-    REPLICA_NET_STATE,                     /* both: replica_state.h */
-    REPLICA_NET_STATE_PART,
-};
+/* The one type of frames, see replica_wire.h. */
+#define REPLICA_NET_MESSAGE LINK_FRAME_USER
 
 struct replica_net {
     struct raft_io io;                  /* raft_uv's; `io.start` and `io.send` are ours */
@@ -35,7 +29,6 @@ struct replica_net {
     struct replica *replica; /* says who is a member; NULL: everybody may be */
     raft_io_recv_cb recv;    /* the guards; NULL until the start */
     int (*uv_start)(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb recv);
-    struct replica_states states;
 };
 
 /* The transport that does nothing. */
@@ -44,7 +37,5 @@ void replica_net_stub(struct raft_uv_transport *t);
 void replica_net_init(struct replica_net *n,
                       struct uv_loop_s *loop,
                       const struct link_config *config);
-/* When the link has been destroyed: frees what is left of states. */
-void replica_net_fini(struct replica_net *n);
 
 #endif

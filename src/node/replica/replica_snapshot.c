@@ -1,7 +1,7 @@
-/* Snapshots are markers (design D7): what a snapshot holds on disk says only up to which index the
- * owner's state goes; the state itself is the owner's. A marker is stored once that state is
- * durable. To a member that is too far behind the state travels inside the InstallSnapshot message;
- * there it is stored by the owner first, then the marker takes its place. */
+/* Snapshots are markers (design D7): what a snapshot holds, on disk and on its way to a member that
+ * is too far behind for the log, says only up to which index the owner's state goes; the state
+ * itself is the owner's. A marker is stored once that state is durable; one of another member, once
+ * the owner has fetched a state that goes as far. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -104,14 +104,12 @@ static void start_install(struct replica *r)
 {
     const struct raft_buffer *buf = &r->put.snapshot->bufs[0];
     uint64_t index;
-    struct cb_span bytes;
-    bool sound = replica_dump_read(cb_span(buf->base, buf->len), &index, &bytes);
+    bool sound = replica_marker_read(cb_span(buf->base, buf->len), &index);
     CB_ASSERT(sound); /* guard_install has seen it */
     r->put.needs = index < r->put.mark.index ? index : r->put.mark.index;
-    cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64 " bytes=%zu", r->put.mark.index,
-           bytes.len);
+    cb_log(CB_LOG_INFO, "raft.install", "index=%" PRIu64, r->put.mark.index);
     replica_disk_cut_for_install(r, r->put.mark);
-    r->events.install_state(r->events.data, r->put.mark, r->put.needs, bytes);
+    r->events.install_state(r->events.data, r->put.mark, r->put.needs);
 }
 
 int replica_io_snapshot_put(struct raft_io *io,

@@ -60,7 +60,7 @@ void replica_destroy(struct replica *r)
 {
     replica_release_requests(r, true);
     replica_disk_drop(r);
-    replica_dumps_drop(r);
+    replica_tells_drop(r);
     replica_gets_drop(r);
     cb_free(r);
 }

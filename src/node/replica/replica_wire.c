@@ -2,6 +2,7 @@
 
 #include "common/base/cb_bytes.h"
 #include "common/base/cb_limits.h"
+#include "node/replica/replica_frame.h"
 
 /* libraft counts on from these: none may be near the end. */
 #define NUMBER_MAX ((uint64_t)INT64_MAX)
@@ -12,18 +13,13 @@
 
 void *replica_wire_alloc(size_t size)
 {
-    return replica_wire_realloc(NULL, size);
-}
-
-void *replica_wire_realloc(void *p, size_t size)
-{
-    void *q = raft_realloc(p, size > 0 ? size : 1);
-    if (q == NULL) {
+    void *p = raft_malloc(size > 0 ? size : 1);
+    if (p == NULL) {
         cb_die("out of memory (%zu bytes of a raft message): give the machine or the unit more "
                "memory",
                size);
     }
-    return q;
+    return p;
 }
 
 static void put_u16(struct cb_buf *b, uint16_t v)
@@ -296,7 +292,7 @@ static bool get_server(struct cb_reader *r, struct raft_configuration *conf)
     return raft_configuration_add(conf, id, address, role) == 0;
 }
 
-static bool get_install_head(struct cb_reader *r, struct raft_install_snapshot *m)
+static bool get_install(struct cb_reader *r, struct raft_install_snapshot *m)
 {
     m->term = get_number(r);
     m->last_index = get_number(r);
@@ -309,16 +305,11 @@ static bool get_install_head(struct cb_reader *r, struct raft_install_snapshot *
         r->failed |= !get_server(r, &m->conf);
     }
     uint64_t len = cb_get_u64(r);
-    r->failed |= len > CB_RAFT_DUMP_MAX;
-    m->data.len = (size_t)len;
-    return !r->failed;
-}
-
-static bool get_install(struct cb_reader *r, struct raft_install_snapshot *m)
-{
-    if (!get_install_head(r, m) || m->data.len != (size_t)(r->end - r->p)) {
+    r->failed |= len != REPLICA_MARKER_SIZE || len != (size_t)(r->end - r->p);
+    if (r->failed) {
         return false;
     }
+    m->data.len = (size_t)len;
     m->data.base = replica_wire_alloc(m->data.len);
     memcpy(m->data.base, r->p, m->data.len);
     r->p += m->data.len;
@@ -408,19 +399,6 @@ bool replica_wire_decode(struct cb_span bytes, struct raft_message *out)
     cb_reader_init(&r, bytes);
     unsigned char version = get_start(&r, out);
     if (!r.failed && get_body(&r, out, version) && cb_reader_done(&r)) {
-        return true;
-    }
-    replica_wire_free(out);
-    return false;
-}
-
-bool replica_wire_decode_install_head(struct cb_span bytes, struct raft_message *out)
-{
-    struct cb_reader r;
-    cb_reader_init(&r, bytes);
-    out->install_snapshot.version = get_start(&r, out);
-    if (!r.failed && out->type == RAFT_INSTALL_SNAPSHOT &&
-        get_install_head(&r, &out->install_snapshot) && cb_reader_done(&r)) {
         return true;
     }
     replica_wire_free(out);

@@ -3,13 +3,13 @@
  *     u8 type, u8 version, then the fields of the type as u64, u16, u8; little-endian
  *     AppendEntries    u32 count, {u64 term, u8 type, u32 length} for each, then their bytes
  *     InstallSnapshot  u8 count, {u64 id, u8 role, varint length, address} for each member, u64
- *                      length of the state, then the state
+ *                      length of the marker, then the marker
  *
- * The head of a message is all but the bytes of its entries or its state, which follow it. One
+ * The head of a message is all but the bytes of its entries or its marker, which follow it. One
  * message has one form. A field that only a later libraft has does not travel: that needs another
  * version of the link's protocol (LINK_FRAME_VERSION).
  * Owns:     nothing; what a decoded message points to is raft_malloc's, as raft_uv makes it: the
- *           array of entries and one batch for all of them, the state and the configuration.
+ *           array of entries and one batch for all of them, the marker and the configuration.
  * Does not: fill in who has sent a message.
  * Threads:  any.
  * Errors:   replica_wire_decode says whether the bytes are a message that libraft may see. Nothing
@@ -33,13 +33,10 @@ void replica_wire_append_head(const struct raft_append_entries *m,
                               struct cb_buf *out);
 
 CB_MUST_USE bool replica_wire_decode(struct cb_span bytes, struct raft_message *out);
-/* An InstallSnapshot without its state, which comes apart: data.len is what it is said to have. */
-CB_MUST_USE bool replica_wire_decode_install_head(struct cb_span bytes, struct raft_message *out);
 /* Frees what a decoded message owns. */
 void replica_wire_free(struct raft_message *m);
 
-/* raft_malloc and raft_realloc, or the process ends. */
+/* raft_malloc, or the process ends. */
 void *replica_wire_alloc(size_t size);
-void *replica_wire_realloc(void *p, size_t size);
 
 #endif

@@ -35,6 +35,10 @@ struct service *service_create(struct rpc *rpc, const struct service_source *sou
          .kind = RPC_UNARY,
          .ctx = s,
          .on_call = service_cluster_on_clock},
+        {.path = "/coolbeans.v1.Cluster/State",
+         .kind = RPC_UNARY,
+         .ctx = s,
+         .on_call = service_cluster_on_state},
     };
     rpc_server_add(s->server, methods, sizeof(methods) / sizeof(methods[0]));
     s->health = rpc_health_create(s->server);

@@ -1,5 +1,5 @@
 /* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer;
- * Watch), Cluster (Status, Identify, Clock) and the standard health service.
+ * Watch), Cluster (Status, Identify, Clock, State) and the standard health service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.
@@ -15,12 +15,17 @@
 
 struct service;
 
+struct rpc_call;
+
 /* The node's answers about itself; spans live until the next call. */
 struct service_source {
     void *data;
     void (*status)(void *data, struct wire_status *out);
     void (*identify)(void *data, struct wire_identify_reply *out);
     void (*clock)(void *data, struct wire_clock_reply *out);
+    /* `call` is to be answered exactly once, now or later, also when its client has gone: with
+     * service_state_reply, or rpc_call_fail. */
+    void (*state)(void *data, const struct wire_state_request *q, struct rpc_call *call);
 };
 
 struct service_counters {
@@ -42,7 +47,11 @@ void service_set_serving(struct service *s, bool serving);
 void service_set_leader(struct service *s, uint64_t term, const char *leader);
 const struct service_counters *service_counters_get(const struct service *s);
 
-/* Ends every stream, then calls `cb`; `s` is freed. */
+/* Answers a question for the state; what `m` borrows from may go after it. */
+void service_state_reply(struct rpc_call *call, const struct wire_state_reply *m);
+
+/* Ends every stream, waits for the answers to calls that the source holds, then calls `cb`; `s` is
+ * freed. */
 void service_close(struct service *s, void (*cb)(void *ctx), void *ctx);
 
 /* The stream functions of struct proposer_env; `owner` is what the proposer was given. */

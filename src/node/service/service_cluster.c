@@ -1,4 +1,4 @@
-/* Cluster.Status, Cluster.Identify and Cluster.Clock. */
+/* Cluster.Status, Cluster.Identify, Cluster.Clock and Cluster.State. */
 #include "node/service/service_internal.h"
 
 void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span request)
@@ -52,6 +52,27 @@ void service_cluster_on_clock(void *ctx, struct rpc_call *call, struct cb_span r
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_clock_reply_encode(&reply, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
+
+void service_cluster_on_state(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    struct service *s = ctx;
+    struct wire_state_request q;
+    enum wire_error error = wire_state_request_decode(&q, request);
+    if (error != WIRE_OK) {
+        refuse(s, call, error);
+        return;
+    }
+    s->source.state(s->source.data, &q, call);
+}
+
+void service_state_reply(struct rpc_call *call, const struct wire_state_reply *m)
+{
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_state_reply_encode(m, &bytes);
     rpc_call_reply(call, &bytes);
     cb_buf_fini(&bytes);
 }

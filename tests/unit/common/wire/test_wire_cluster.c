@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "common/base/cb_limits.h"
+#include "common/base/cb_mem.h"
+#include "common/base/cb_rng.h"
 #include "unit/common/wire/golden.h"
 
 static void fill(struct wire_status *m)
@@ -211,13 +213,195 @@ static void clocks_are_checked(void **state)
     assert_int_equal(wire_clock_reply_decode(&back, cb_span_str("\xff")), WIRE_BAD_ENCODING);
 }
 
+static void state_is_frozen(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    const struct wire_state_request request = {3, 2, 5, 6, 7};
+    wire_state_request_encode(&request, &b);
+    assert_golden(&b, "08031002180520062807");
+    struct wire_state_request request_back;
+    assert_int_equal(wire_state_request_decode(&request_back, cb_buf_span(&b)), WIRE_OK);
+    assert_memory_equal(&request_back, &request, sizeof(request));
+
+    cb_buf_clear(&b);
+    const struct wire_state_reply reply = {.cluster = 3,
+                                           .id = 4,
+                                           .result = WIRE_STATE_PART,
+                                           .copy = 5,
+                                           .part = 6,
+                                           .is_last = true,
+                                           .bytes = cb_span_str("ab")};
+    wire_state_reply_encode(&reply, &b);
+    assert_golden(&b, "080310041801200528063001"
+                      "3a026162");
+    struct wire_state_reply back;
+    assert_int_equal(wire_state_reply_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    cb_buf_fini(&b); /* it does not lie in these */
+    assert_true(back.cluster == 3 && back.id == 4 && back.result == WIRE_STATE_PART);
+    assert_true(back.copy == 5 && back.part == 6 && back.is_last);
+    assert_true(cb_span_eq(back.bytes, cb_span_str("ab")));
+    wire_state_reply_fini(&back);
+    assert_true(back.bytes.len == 0 && back.arena == NULL);
+}
+
+static enum wire_error check_state_request(const struct wire_state_request *m)
+{
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_state_request back;
+    wire_state_request_encode(m, &b);
+    enum wire_error e = wire_state_request_decode(&back, cb_buf_span(&b));
+    assert_true(e == WIRE_OK ? back.part == m->part : back.cluster == 0 && back.part == 0);
+    cb_buf_fini(&b);
+    return e;
+}
+
+static void questions_for_a_state_are_checked(void **state)
+{
+    (void)state;
+    const uint64_t most = UINT64_MAX;
+    const struct wire_state_request good[] = {
+        {0}, {.at_least = most}, {most, most, most, most, most}, {.copy = 1}};
+    const struct wire_state_request bad[] = {{.part = 1}, {.cluster = 1, .part = most}};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(check_state_request(&good[i]), WIRE_OK);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(check_state_request(&bad[i]), WIRE_BAD_RANGE);
+    }
+    struct wire_state_request back;
+    assert_int_equal(wire_state_request_decode(&back, cb_span_str("\xff")), WIRE_BAD_ENCODING);
+}
+
+static enum wire_error check_state(const struct wire_state_reply *m)
+{
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_state_reply back;
+    wire_state_reply_encode(m, &b);
+    enum wire_error e = wire_state_reply_decode(&back, cb_buf_span(&b));
+    if (e == WIRE_OK) {
+        assert_true(cb_span_eq(back.bytes, m->bytes));
+        wire_state_reply_fini(&back);
+    } else {
+        assert_true(back.result == 0 && back.copy == 0 && back.bytes.len == 0);
+        assert_null(back.arena);
+    }
+    cb_buf_fini(&b);
+    return e;
+}
+
+static void answers_of_a_state_are_checked(void **state)
+{
+    (void)state;
+    const struct cb_span x = cb_span_str("x");
+    const uint32_t part = WIRE_STATE_PART, behind = WIRE_STATE_BEHIND;
+    const struct {
+        struct wire_state_reply m;
+        enum wire_error want;
+    } cases[] = {
+        {{.result = part, .copy = 1, .bytes = x}, WIRE_OK},
+        {{.result = part, .copy = UINT64_MAX, .part = UINT64_MAX, .bytes = x}, WIRE_OK},
+        {{.result = behind, .cluster = 1, .id = 1}, WIRE_OK},
+        {{.result = WIRE_STATE_UNKNOWN}, WIRE_OK},
+        {{.result = WIRE_STATE_FAILED}, WIRE_OK},
+        {{.result = 0}, WIRE_BAD_OP},
+        {{.result = 0, .copy = 1, .bytes = x}, WIRE_BAD_OP},
+        {{.result = WIRE_STATE_RESULT_END}, WIRE_BAD_OP},
+        {{.result = WIRE_STATE_RESULT_END, .copy = 1, .bytes = x}, WIRE_BAD_OP},
+        {{.result = UINT32_MAX}, WIRE_BAD_OP},
+        {{.result = part}, WIRE_BAD_RANGE},
+        {{.result = part, .copy = 1}, WIRE_BAD_RANGE},
+        {{.result = part, .copy = 1, .is_last = true}, WIRE_BAD_RANGE},
+        {{.result = part, .bytes = x}, WIRE_BAD_RANGE},
+        {{.result = behind, .copy = 1}, WIRE_BAD_RANGE},
+        {{.result = WIRE_STATE_UNKNOWN, .copy = 1}, WIRE_BAD_RANGE},
+        {{.result = behind, .part = 1}, WIRE_BAD_RANGE},
+        {{.result = behind, .is_last = true}, WIRE_BAD_RANGE},
+        {{.result = behind, .bytes = x}, WIRE_BAD_RANGE},
+        {{.result = WIRE_STATE_FAILED, .copy = 1, .bytes = x}, WIRE_BAD_RANGE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(check_state(&cases[i].m), cases[i].want);
+    }
+    struct wire_state_reply back;
+    assert_int_equal(wire_state_reply_decode(&back, cb_span_str("\xff")), WIRE_BAD_ENCODING);
+    assert_null(back.arena);
+    assert_int_equal(wire_state_reply_decode(&back, CB_SPAN_NULL), WIRE_BAD_OP);
+    assert_null(back.arena);
+}
+
+static void parts_of_a_state_are_bounded(void **state)
+{
+    (void)state;
+    uint8_t *bytes = cb_calloc(1, CB_STATE_PART_MAX + 1);
+    memset(bytes, 'x', CB_STATE_PART_MAX + 1);
+    struct wire_state_reply m = {.cluster = UINT64_MAX,
+                                 .id = UINT64_MAX,
+                                 .result = WIRE_STATE_PART,
+                                 .copy = UINT64_MAX,
+                                 .part = UINT64_MAX,
+                                 .is_last = true,
+                                 .bytes = cb_span(bytes, CB_STATE_PART_MAX)};
+    struct cb_buf b = CB_BUF_NULL;
+    wire_state_reply_encode(&m, &b);
+    assert_true(cb_buf_len(&b) <= CB_STREAM_MESSAGE_MAX);
+    cb_buf_fini(&b);
+    assert_int_equal(check_state(&m), WIRE_OK);
+    m.bytes.len++;
+    assert_int_equal(check_state(&m), WIRE_BAD_LENGTH);
+    m.result = WIRE_STATE_FAILED;
+    assert_int_equal(check_state(&m), WIRE_BAD_LENGTH);
+    cb_free(bytes);
+}
+
+static void cut_and_changed_states_do_no_harm(void **state)
+{
+    (void)state;
+    struct cb_rng rng;
+    cb_rng_init(&rng, 7);
+    const struct wire_state_reply m = {
+        .result = WIRE_STATE_PART, .copy = 300, .part = 300, .bytes = cb_span_str("records")};
+    struct cb_buf b = CB_BUF_NULL;
+    wire_state_reply_encode(&m, &b);
+    size_t len = cb_buf_len(&b);
+    for (int round = 0; round < 20000; round++) {
+        /* Exactly sized, so that the sanitizer sees a byte too far. */
+        size_t cut = (size_t)cb_rng_below(&rng, len + 1);
+        uint8_t *copy = cb_malloc(cut + 1);
+        memcpy(copy, cb_buf_span(&b).ptr, cut);
+        for (uint64_t n = cb_rng_below(&rng, 3); n > 0 && cut > 0; n--) {
+            copy[cb_rng_below(&rng, cut)] = (uint8_t)cb_rng_u64(&rng);
+        }
+        struct wire_state_reply reply;
+        struct wire_state_request request;
+        if (wire_state_reply_decode(&reply, cb_span(copy, cut)) == WIRE_OK) {
+            assert_int_equal(check_state(&reply), WIRE_OK);
+            wire_state_reply_fini(&reply);
+        }
+        if (wire_state_request_decode(&request, cb_span(copy, cut)) == WIRE_OK) {
+            assert_int_equal(check_state_request(&request), WIRE_OK);
+        }
+        cb_free(copy);
+    }
+    cb_buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_is_frozen),   cmocka_unit_test(status_comes_back),
-        cmocka_unit_test(status_is_checked),  cmocka_unit_test(a_name_ends_at_its_nul),
-        cmocka_unit_test(identify_is_frozen), cmocka_unit_test(names_of_identify_are_bounded),
-        cmocka_unit_test(clock_is_frozen),    cmocka_unit_test(clocks_are_checked),
+        cmocka_unit_test(status_is_frozen),
+        cmocka_unit_test(status_comes_back),
+        cmocka_unit_test(status_is_checked),
+        cmocka_unit_test(a_name_ends_at_its_nul),
+        cmocka_unit_test(identify_is_frozen),
+        cmocka_unit_test(names_of_identify_are_bounded),
+        cmocka_unit_test(clock_is_frozen),
+        cmocka_unit_test(clocks_are_checked),
+        cmocka_unit_test(state_is_frozen),
+        cmocka_unit_test(questions_for_a_state_are_checked),
+        cmocka_unit_test(answers_of_a_state_are_checked),
+        cmocka_unit_test(parts_of_a_state_are_bounded),
+        cmocka_unit_test(cut_and_changed_states_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

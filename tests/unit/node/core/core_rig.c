@@ -152,6 +152,51 @@ static void ask_clock(void *data, uint64_t id)
     ((struct core_rig *)data)->clocks_asked[id]++;
 }
 
+static void ask_state(void *data, uint64_t id, const struct core_state_ask *ask)
+{
+    struct core_rig *r = data;
+    assert_false(r->asks_state);
+    assert_true(id != RIG_SELF);
+    r->asks_state = true;
+    r->asked_member = id;
+    r->asked = *ask;
+}
+
+static void answer_state(void *data, void *call, const struct core_state_part *part)
+{
+    struct core_rig *r = data;
+    assert_true(r->n_answers < RIG_ANSWERS_MAX);
+    struct rig_answer *a = &r->answers[r->n_answers++];
+    *a = (struct rig_answer){.call = call, .part = *part};
+    cb_buf_init(&a->bytes);
+    cb_buf_append(&a->bytes, part->bytes.ptr, part->bytes.len);
+}
+
+struct rig_answer core_rig_answer(struct core_rig *r)
+{
+    assert_true(r->n_answers > 0);
+    struct rig_answer a = r->answers[0];
+    r->n_answers--;
+    memmove(&r->answers[0], &r->answers[1], r->n_answers * sizeof(a));
+    a.part.bytes = cb_buf_span(&a.bytes);
+    return a;
+}
+
+void core_rig_came(struct core_rig *r, const struct rig_answer *a)
+{
+    assert_true(r->asks_state);
+    r->asks_state = false;
+    core_state_came(r->core, a != NULL ? &a->part : NULL);
+}
+
+static void drop_answers(struct core_rig *r)
+{
+    while (r->n_answers > 0) {
+        struct rig_answer a = core_rig_answer(r);
+        cb_buf_fini(&a.bytes);
+    }
+}
+
 static void die(void *data, const char *sentence)
 {
     const struct core_rig *r = data;
@@ -164,24 +209,63 @@ static void die(void *data, const char *sentence)
 
 /* ---- the store ---- */
 
-static struct core_rig *rig_of_store; /* the ops have no other way to it; one test at a time */
+#define RIGS_MAX 2
+
+static struct core_rig *rigs[RIGS_MAX]; /* that are open: the ops have no other way to them */
+
+static struct core_rig *rig_of(const struct store *s)
+{
+    for (size_t i = 0; i < RIGS_MAX; i++) {
+        if (rigs[i] != NULL && rigs[i]->store == s) {
+            return rigs[i];
+        }
+    }
+    fail_msg("a store that was not opened here");
+    return NULL;
+}
+
+static void note_rig(struct core_rig *r)
+{
+    size_t i = 0;
+    while (i < RIGS_MAX && rigs[i] != NULL && rigs[i] != r) {
+        i++;
+    }
+    assert_true(i < RIGS_MAX);
+    rigs[i] = r;
+}
+
+static void forget_rig(const struct core_rig *r)
+{
+    for (size_t i = 0; i < RIGS_MAX; i++) {
+        rigs[i] = rigs[i] == r ? NULL : rigs[i];
+    }
+}
 
 static enum store_result
 feed(struct store *s, struct cb_span bytes, bool *is_whole, struct store_error *err)
 {
-    if (rig_of_store->no_room_for_dump) { /* it is noticed on the way */
-        rig_of_store->real->discard_incoming(s);
+    if (rig_of(s)->no_room_for_state) {
+        store_discard_incoming(s);
         return store_fail(err, STORE_FULL, "no room for the state");
     }
-    return rig_of_store->real->incoming_feed(s, bytes, is_whole, err);
+    return rig_of(s)->real->incoming_feed(s, bytes, is_whole, err);
+}
+
+static enum store_result
+copy_open(struct store *s, struct store_copy **out, struct store_error *err)
+{
+    if (rig_of(s)->is_unreadable) {
+        return store_fail(err, STORE_CORRUPT, "a record is damaged");
+    }
+    return rig_of(s)->real->copy_open(s, out, err);
 }
 
 static enum store_result swap(struct store *s, struct store_error *err)
 {
-    if (rig_of_store->no_room_for_swap) {
+    if (rig_of(s)->no_room_for_swap) {
         return store_fail(err, STORE_FULL, "no room for the swap");
     }
-    return rig_of_store->real->swap(s, err);
+    return rig_of(s)->real->swap(s, err);
 }
 
 static void open_store(struct core_rig *r)
@@ -191,9 +275,10 @@ static void open_store(struct core_rig *r)
     r->real = r->store->ops;
     r->store_ops = *r->real;
     r->store_ops.incoming_feed = feed;
+    r->store_ops.copy_open = copy_open;
     r->store_ops.swap = swap;
     r->store->ops = &r->store_ops;
-    rig_of_store = r;
+    note_rig(r);
 }
 
 size_t core_rig_store(struct core_rig *r)
@@ -225,7 +310,6 @@ void core_rig_init_disk(struct core_rig *r)
 static void reset_replica(struct core_rig *r)
 {
     cb_buf_fini(&r->replica.proposed);
-    cb_buf_fini(&r->replica.dump);
     r->replica = (struct replica){.appended = core_stored_appended(r->core)};
 }
 
@@ -250,12 +334,16 @@ void core_rig_boot(struct core_rig *r)
         .must_wait = must_wait,
         .address_of = address_of,
         .ask_clock = ask_clock,
+        .ask_state = ask_state,
+        .answer_state = answer_state,
         .die = die,
     };
     for (unsigned i = 0; i < CORE_TIMER_COUNT; i++) {
         r->timers[i] = JSM_NEVER;
     }
     r->n_works = 0;
+    r->asks_state = false;
+    drop_answers(r);
     memset(r->clocks_asked, 0, sizeof(r->clocks_asked));
     open_store(r);
     r->core = core_create(&config, &env, r->store);
@@ -281,11 +369,12 @@ void core_rig_crash(struct core_rig *r)
 
 void core_rig_fini(struct core_rig *r)
 {
+    forget_rig(r);
     if (r->core != NULL) {
         core_rig_crash(r);
     }
     cb_buf_fini(&r->replica.proposed);
-    cb_buf_fini(&r->replica.dump);
+    drop_answers(r);
     entry_builder_fini(&r->builder);
     store_mem_disk_destroy(r->disk);
 }

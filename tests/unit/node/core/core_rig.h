@@ -15,6 +15,7 @@
 #include "support/store_mem.h"
 
 #define RIG_WORKS_MAX 8
+#define RIG_ANSWERS_MAX 4
 #define RIG_SELF 2
 #define RIG_TERM 3
 
@@ -24,16 +25,14 @@ struct replica {
     enum replica_propose_result propose_result;
     void (*in_propose)(void *data); /* called by replica_propose when not NULL */
     void *in_propose_data;
+    bool is_without_leader; /* what replica_hears_leader denies */
     /* What it was told. */
     uint64_t durable;
     unsigned lowered;
     bool holds_appends;
     struct cb_buf proposed; /* the last one */
     unsigned n_proposed;
-    unsigned dumps_made, dumps_failed;
-    const struct replica_dump *dump_request; /* the last answered */
-    uint64_t dump_index;
-    struct cb_buf dump; /* the state alone */
+    uint64_t state_asked_by; /* the last member */
     unsigned installs;
     struct replica_mark install_applied;
 };
@@ -44,14 +43,22 @@ struct rig_work {
     void *arg;
 };
 
+/* What a core answers to a question for a part of its state. */
+struct rig_answer {
+    void *call;
+    struct core_state_part part;
+    struct cb_buf bytes; /* of `part` */
+};
+
 struct core_rig {
     struct store_mem_disk *disk;
     struct store *store;
     struct store_ops store_ops;   /* the store's, some replaced below */
     const struct store_ops *real; /* what they were */
-    bool no_room_for_dump;        /* store_incoming_feed gives STORE_FULL */
+    bool no_room_for_state;       /* store_incoming_feed gives STORE_FULL */
     bool no_room_for_swap;
-    struct core *core; /* NULL: down */
+    bool is_unreadable; /* store_copy_open gives STORE_CORRUPT */
+    struct core *core;  /* NULL: down */
     struct replica replica;
     struct replica_events events;
     struct cb_clock clock;
@@ -66,7 +73,12 @@ struct core_rig {
     unsigned addresses_asked;
     uint32_t n_others;        /* members 1 and 3, for the next boot; 0: none */
     unsigned clocks_asked[4]; /* by id: questions without an answer yet */
-    int die_fd;               /* where a sentence goes */
+    bool asks_state;          /* a question that is open */
+    uint64_t asked_member;
+    struct core_state_ask asked;
+    struct rig_answer answers[RIG_ANSWERS_MAX]; /* oldest first */
+    unsigned n_answers;
+    int die_fd; /* where a sentence goes */
     struct entry_builder builder;
     uint64_t index; /* of the last entry */
     uint64_t requests;
@@ -90,6 +102,11 @@ size_t core_rig_store(struct core_rig *r);
 bool core_rig_is_committing(const struct core_rig *r);
 /* The oldest work: both of its parts. */
 void core_rig_work(struct core_rig *r);
+
+/* The oldest answer, which the caller frees with cb_buf_fini of its bytes. */
+struct rig_answer core_rig_answer(struct core_rig *r);
+/* Gives the core the answer to its question; NULL: none. */
+void core_rig_came(struct core_rig *r, const struct rig_answer *a);
 
 /* The bytes of an entry of the present boot time; borrowed until the next one is made. */
 struct cb_span core_rig_entry(struct core_rig *r, const struct jsm_item *items, uint32_t n);

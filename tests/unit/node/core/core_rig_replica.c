@@ -1,9 +1,5 @@
-/* The double of the replica. Where the real one has a frame around a state there are 8 bytes here,
- * the index. */
-#include "common/base/cb_bytes.h"
+/* The double of the replica. */
 #include "unit/node/core/core_rig.h"
-
-#define HEADER_SIZE 8
 
 enum replica_propose_result replica_propose(struct replica *r, struct cb_span bytes)
 {
@@ -38,29 +34,14 @@ void replica_hold_appends(struct replica *r, bool hold)
     r->holds_appends = hold;
 }
 
-void replica_dump_begin(struct cb_buf *bytes)
+bool replica_hears_leader(struct replica *r)
 {
-    assert_int_equal(cb_buf_len(bytes), 0);
-    cb_put_u64(bytes, 0);
+    return !r->is_without_leader;
 }
 
-void replica_dump_seal(struct cb_buf *bytes, uint64_t index)
+void replica_state_asked(struct replica *r, uint64_t id)
 {
-    memcpy(bytes->base + bytes->start, &index, sizeof(index));
-}
-
-void replica_dump_done(struct replica *r, struct replica_dump *dump, struct cb_buf *bytes)
-{
-    r->dump_request = dump;
-    if (bytes == NULL) {
-        r->dumps_failed++;
-        return;
-    }
-    r->dumps_made++;
-    memcpy(&r->dump_index, bytes->base + bytes->start, sizeof(r->dump_index));
-    cb_buf_fini(&r->dump);
-    r->dump = cb_buf_take(bytes);
-    cb_buf_consume(&r->dump, HEADER_SIZE);
+    r->state_asked_by = id;
 }
 
 void replica_install_done(struct replica *r, struct replica_mark applied)

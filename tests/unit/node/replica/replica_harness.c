@@ -82,31 +82,25 @@ static void on_lower_appended(void *data, struct replica_mark mark)
     }
 }
 
-void member_dump(struct member *m)
+/* Of another member, if there is one that goes as far. */
+static bool fetch(struct member *m)
 {
-    struct cb_buf b = CB_BUF_NULL;
-    replica_dump_begin(&b);
-    cb_buf_append(&b, &m->state, sizeof m->state);
-    replica_dump_seal(&b, m->state.applied.index);
-    struct replica_dump *dump = m->dump;
-    m->dump = NULL;
-    fake_node_enter(m->node);
-    replica_dump_done(m->r, dump, &b);
-    fake_node_leave(m->node);
-}
-
-static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *dump)
-{
-    struct member *m = data;
-    assert_true(m->state.applied.index >= at_least || m->hold_dump);
-    m->dump = dump;
-    if (!m->hold_dump) {
-        member_dump(m);
+    const struct toy_state *best = &m->offered;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        const struct member *other = &m->cluster->m[i];
+        if (other != m && other->r != NULL && other->stored.applied.index > best->applied.index) {
+            best = &other->stored;
+        }
     }
+    m->arriving = *best;
+    return best->applied.index >= m->needs;
 }
 
 void member_install(struct member *m)
 {
+    if (!fetch(m)) {
+        return;
+    }
     m->install_pending = false;
     m->swap_pending = true;
     m->stored = m->arriving;
@@ -116,13 +110,11 @@ void member_install(struct member *m)
     fake_node_leave(m->node);
 }
 
-static void
-on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
+static void on_install_state(void *data, struct replica_mark mark, uint64_t at_least)
 {
     struct member *m = data;
-    assert_int_equal(bytes.len, sizeof m->arriving);
-    memcpy(&m->arriving, bytes.ptr, bytes.len);
     assert_in_range(at_least, 1, mark.index);
+    m->needs = at_least;
     m->install_pending = true;
     if (!m->hold_install) {
         member_install(m);
@@ -160,7 +152,6 @@ static void member_create(struct member *m)
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,
-        .dump_state = on_dump_state,
         .install_state = on_install_state,
         .installed = on_installed,
     };
@@ -168,7 +159,6 @@ static void member_create(struct member *m)
     m->state = m->stored;
     m->view = (struct replica_view){0};
     m->live = 0;
-    m->dump = NULL;
     m->lower_waits = false;
     m->swap_pending = false;
     m->r = replica_create(&config, &events, &env, fake_node_boot(m->node));

@@ -33,15 +33,15 @@ struct member {
     struct replica_mark lower_to;
     unsigned lowerings;
     bool lower_waits;
-    struct replica_dump *dump;
+    uint64_t needs; /* the index of the state that is to be installed */
     bool install_pending;
     bool swap_pending; /* the stored state is the new one already */
     unsigned installed;
     /* what a test sets */
     bool hold_store; /* nothing becomes durable */
     bool hold_lower;
-    bool hold_dump;
     bool hold_install;
+    struct toy_state offered; /* beside those of the other members */
     uint64_t free_bytes;
 };
 
@@ -65,7 +65,7 @@ void member_crash(struct member *m);
 /* The owner's answers, once they were held. */
 void member_store(struct member *m);
 void member_lowered(struct member *m);
-void member_dump(struct member *m);
+/* Nothing happens while no member has a state that goes as far. */
 void member_install(struct member *m);
 struct replica_counters member_counters(struct member *m);
 uint64_t member_commit_index(struct member *m);

@@ -57,32 +57,12 @@ static void a_changed_marker_is_noticed(void **state)
     }
 }
 
-static void a_changed_dump_is_noticed(void **state)
-{
-    (void)state;
-    uint8_t frame[REPLICA_DUMP_HEADER_SIZE + 11];
-    uint64_t index;
-    struct cb_span out;
-    memcpy(frame + REPLICA_DUMP_HEADER_SIZE, "eleven byte", 11);
-    replica_dump_header_write(frame, 42, cb_span(frame + REPLICA_DUMP_HEADER_SIZE, 11));
-    assert_true(replica_dump_read(cb_span(frame, sizeof frame), &index, &out));
-    assert_int_equal(index, 42);
-    assert_true(cb_span_eq(out, cb_span("eleven byte", 11)));
-    assert_false(replica_dump_read(cb_span(frame, sizeof frame - 1), &index, &out));
-    for (size_t i = 0; i < sizeof frame; i++) {
-        frame[i] ^= 0x80;
-        assert_false(replica_dump_read(cb_span(frame, sizeof frame), &index, &out));
-        frame[i] ^= 0x80;
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_of_all_small_lengths),
         cmocka_unit_test(a_changed_entry_is_noticed),
         cmocka_unit_test(a_changed_marker_is_noticed),
-        cmocka_unit_test(a_changed_dump_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,14 +87,13 @@ static struct raft_configuration configuration(void)
     return conf;
 }
 
-/* A state that a leader could send for a snapshot `ahead` entries above the follower's log. */
+/* What a leader could send: a snapshot `ahead` entries above the follower's log. */
 static void deliver_install(uint64_t term, uint64_t ahead, bool damaged)
 {
-    uint8_t frame[REPLICA_DUMP_HEADER_SIZE + sizeof(struct toy_state)];
+    uint8_t frame[REPLICA_MARKER_SIZE];
     struct toy_state toy = {.applied = {last_of(follower) + ahead, term}};
-    memcpy(frame + REPLICA_DUMP_HEADER_SIZE, &toy, sizeof toy);
-    replica_dump_header_write(frame, toy.applied.index,
-                              cb_span(frame + REPLICA_DUMP_HEADER_SIZE, sizeof toy));
+    follower->offered = toy;
+    replica_marker_write(frame, toy.applied.index);
     frame[sizeof frame - 1] ^= (uint8_t)damaged;
     struct raft_message m = {.type = RAFT_INSTALL_SNAPSHOT, .server_id = leader->node->id};
     m.install_snapshot = (struct raft_install_snapshot){
@@ -434,11 +433,11 @@ static void g14_entries_from_the_beginning_are_not_appended(void **state)
     assert_alive();
 }
 
-static void a_damaged_state_is_not_installed(void **state)
+static void a_damaged_marker_is_not_heard(void **state)
 {
     (void)state;
     deliver_install(leader->view.term, 10, true);
-    assert_int_equal(member_counters(follower).dumps_bad, 1);
+    assert_int_equal(member_counters(follower).markers_bad, 1);
     assert_false(follower->install_pending);
     assert_alive();
 }
@@ -463,7 +462,7 @@ int main(void)
         TEST(g13_a_refused_prevote_tells_our_term),
         TEST(g14_entries_from_the_beginning_are_not_appended),
         TEST(g15_a_silent_leader_is_no_leader),
-        TEST(a_damaged_state_is_not_installed),
+        TEST(a_damaged_marker_is_not_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 /* Proves that libraft's messages go from one member to another over real sockets: large appends in
- * several, large states in parts with heartbeats between them, callbacks once; and that what makes
- * no sense ends the connection alone. */
+ * several, callbacks once; and that what makes no sense ends the connection alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +11,7 @@
 
 #include "common/base/cb_bytes.h"
 #include "common/base/cb_limits.h"
+#include "common/base/cb_list.h"
 #include "common/base/cb_mem.h"
 #include "node/replica/replica_net.h"
 #include "node/replica/replica_wire.h"
@@ -113,7 +113,6 @@ static void stop(struct pair *p, struct member *m)
     while (!m->is_destroyed) {
         uv_run(&p->loop, UV_RUN_ONCE);
     }
-    replica_net_fini(&m->net);
     forget(m);
 }
 
@@ -223,92 +222,6 @@ static void a_large_append_goes_in_several(void **state)
     check_split(p, 300000, 8, 2);
 }
 
-static void make_state(struct raft_message *m, size_t len)
-{
-    struct cb_rng rng;
-    cb_rng_init(&rng, seed);
-    wire_message_random(&rng, RAFT_INSTALL_SNAPSHOT, m);
-    struct raft_buffer *data = &m->install_snapshot.data;
-    raft_free(data->base);
-    data->len = len;
-    data->base = raft_malloc(len);
-    for (size_t i = 0; i < len; i++) {
-        ((uint8_t *)data->base)[i] = (uint8_t)(i * 7 + i / 253);
-    }
-}
-
-static void a_large_state_lets_heartbeats_pass(void **state)
-{
-    struct pair *p = *state;
-    struct raft_message m;
-    struct raft_message beat = {.type = RAFT_APPEND_ENTRIES};
-    struct send s;
-    struct send second;
-    struct send beats[RECEIVED_MAX];
-    make_state(&m, (20 << 20) + 12345);
-    assert_int_equal(send_to(p, &s, &m), 0);
-    assert_int_not_equal(send_to(p, &second, &m), 0); /* one at a time */
-    size_t n = 0;
-    size_t before = 0; /* heartbeats that came before the state */
-    while (p->m[1].n_received == before) {
-        if (n < RECEIVED_MAX - 1) {
-            assert_int_equal(send_to(p, &beats[n++], &beat), 0);
-        }
-        uv_run(&p->loop, UV_RUN_ONCE);
-        while (before < p->m[1].n_received &&
-               p->m[1].received[before].type == RAFT_APPEND_ENTRIES) {
-            before++;
-        }
-    }
-    assert_true(before > 5);
-    wire_message_assert_equal(&m, &p->m[1].received[before]);
-    run_until(p, s.called == 1);
-    assert_int_equal(s.status, 0);
-    run_until(p, p->m[1].n_received == n + 1);
-    for (size_t i = 0; i < n; i++) {
-        run_until(p, beats[i].called == 1);
-    }
-    forget(&p->m[1]);
-    /* Now the next may go. */
-    assert_int_equal(send_to(p, &second, &m), 0);
-    run_until(p, second.called == 1 && p->m[1].n_received == 1);
-    wire_message_assert_equal(&m, &p->m[1].received[0]);
-    replica_wire_free(&m);
-}
-
-static void a_state_goes_with_its_connection(void **state)
-{
-    struct pair *p = *state;
-    struct raft_message m;
-    struct send s;
-    make_state(&m, 60 << 20);
-    assert_int_equal(send_to(p, &s, &m), 0);
-    run_until(p, p->m[1].net.states.have > 0);
-    /* Its memory is what has come, twice at most. */
-    assert_true(p->m[1].net.states.cap <= 2 * p->m[1].net.states.have);
-    stop(p, &p->m[0]);
-    assert_int_equal(s.called, 1);
-    assert_int_not_equal(s.status, 0);
-    run_until(p, p->m[1].net.states.from == 0);
-    assert_int_equal(p->m[1].n_received, 0);
-    replica_wire_free(&m);
-}
-
-static void a_state_that_the_other_end_leaves(void **state)
-{
-    struct pair *p = *state;
-    struct raft_message m;
-    struct send s;
-    make_state(&m, 60 << 20);
-    assert_int_equal(send_to(p, &s, &m), 0);
-    run_until(p, p->m[1].net.states.have > 0);
-    stop(p, &p->m[1]);
-    run_until(p, s.called == 1);
-    assert_int_not_equal(s.status, 0);
-    assert_true(cb_list_is_empty(&p->m[0].net.states.sending));
-    replica_wire_free(&m);
-}
-
 /* --- a sender that makes no sense: frames that are sound, sent by a link of the test's own --- */
 
 static void say(struct pair *p, uint8_t type, struct cb_span bytes)
@@ -334,39 +247,11 @@ static void nonsense_ends_the_connection_alone(void **state)
     say(p, REPLICA_NET_MESSAGE, cb_buf_span(&b));
     cb_buf_clear(&b);
     say(p, REPLICA_NET_MESSAGE, cb_span_str("no message"));
-    say(p, REPLICA_NET_STATE, cb_span_str("no head of a state"));
-    say(p, REPLICA_NET_STATE_PART, cb_span_str("short"));
-    say(p, REPLICA_NET_STATE_PART + 1, CB_SPAN_NULL);
+    say(p, REPLICA_NET_MESSAGE + 1, CB_SPAN_NULL);
     assert_int_equal(p->m[1].n_received, 0);
     run_until(p, send_to(p, &s, &beat) == 0);
     run_until(p, p->m[1].n_received == 1);
     cb_buf_fini(&b);
-}
-
-static void parts_that_do_not_fit(void **state)
-{
-    struct pair *p = *state;
-    struct raft_message m;
-    struct cb_buf head = CB_BUF_NULL;
-    struct cb_buf part = CB_BUF_NULL;
-    make_state(&m, 100);
-    replica_wire_head(&m, &head);
-    const struct link_message begin = {.type = REPLICA_NET_STATE, .head = cb_buf_span(&head)};
-    run_until(p, link_send(p->m[0].net.link, 2, p->m[1].address, &begin, 1, NULL, NULL));
-    cb_put_u64(&part, 1); /* not where the last one ended */
-    cb_put_u64(&part, 1);
-    say(p, REPLICA_NET_STATE_PART, cb_buf_span(&part));
-    assert_int_equal(p->m[1].net.states.from, 0);
-    run_until(p, link_send(p->m[0].net.link, 2, p->m[1].address, &begin, 1, NULL, NULL));
-    cb_buf_clear(&part);
-    cb_put_u64(&part, 0);
-    memset(cb_buf_reserve(&part, 101), 0, 101); /* more than the head says */
-    cb_buf_commit(&part, 101);
-    say(p, REPLICA_NET_STATE_PART, cb_buf_span(&part));
-    assert_int_equal(p->m[1].n_received, 0);
-    cb_buf_fini(&head);
-    cb_buf_fini(&part);
-    replica_wire_free(&m);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -377,11 +262,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(all_types_arrive),
         TEST(a_large_append_goes_in_several),
-        TEST(a_large_state_lets_heartbeats_pass),
-        TEST(a_state_goes_with_its_connection),
-        TEST(a_state_that_the_other_end_leaves),
         TEST(nonsense_ends_the_connection_alone),
-        TEST(parts_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static void write_some(struct member *m)
 
 static void release(struct member *m)
 {
-    m->hold_lower = m->hold_dump = m->hold_install = m->hold_store = false;
+    m->hold_lower = m->hold_install = m->hold_store = false;
     m->node->disk_stalled = false;
     m->node->disk_ms = 1;
     if (m->r == NULL) {
@@ -82,9 +82,6 @@ static void release(struct member *m)
     }
     if (m->lower_waits) {
         member_lowered(m);
-    }
-    if (m->dump != NULL) {
-        member_dump(m);
     }
     if (m->install_pending) {
         member_install(m);
@@ -104,7 +101,6 @@ static void crash(struct member *m)
     member_crash(m);
     m->install_pending = false;
     m->lower_waits = false;
-    m->dump = NULL;
 }
 
 static void boot(struct member *m)
@@ -135,7 +131,7 @@ static void disturb(struct member *m)
         m->hold_lower = true;
         break;
     case 5:
-        m->hold_dump = m->hold_install = true;
+        m->hold_install = true;
         break;
     case 6:
         m->node->disk_ms = 1 + (unsigned)cb_rng_below(&run.rng, 50);

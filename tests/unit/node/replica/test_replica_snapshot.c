@@ -22,12 +22,6 @@ static void converge(void)
     cluster_run_until(&c, 60000, cluster_converged);
 }
 
-static bool dump_is_wanted(struct cluster *all)
-{
-    (void)all;
-    return leader->dump != NULL;
-}
-
 static bool install_is_wanted(struct cluster *all)
 {
     (void)all;
@@ -158,65 +152,46 @@ static void a_member_far_behind_gets_the_state(void **state)
     converge();
 }
 
-/* libraft would send the state with every heartbeat while the member does not answer. */
-static void the_state_is_not_sent_again_at_once(void **state)
+static void a_member_is_told_once_while_it_fetches(void **state)
 {
     (void)state;
-    leader->hold_dump = true;
+    away->hold_install = true;
     fake_cut_off(away->node, true);
     cluster_write(&c, leader, FAR);
-    fake_world_run(c.world, 5000);
-    struct replica_counters n = member_counters(leader);
-    assert_int_equal(n.dumps_started, 1);
-    assert_int_equal(n.dumps_sent, 0);
-    leader->hold_dump = false;
-    assert_non_null(leader->dump);
-    member_dump(leader);
-    fake_world_run(c.world, 2000);
-    assert_int_equal(member_counters(leader).dumps_sent, 1);
     fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, install_is_wanted);
+    leader = cluster_elect(&c);
+    uint64_t sent = member_counters(leader).installs_sent;
+    fake_world_run(c.world, 10 * CB_RAFT_INSTALL_RESEND_MS);
+    assert_in_range(member_counters(leader).installs_sent, sent, sent + 1);
+    away->hold_install = false;
+    member_install(away);
     converge();
+    assert_int_equal(away->installed, 1);
 }
 
-/* While a state is on its way the log is kept, so that the entries after it are still there. */
-static void the_log_is_kept_while_a_state_is_sent(void **state)
+/* So that the entries after that state are still there. */
+static void the_log_is_kept_while_a_state_is_fetched(void **state)
 {
     (void)state;
-    leader->hold_dump = true;
+    away->hold_install = true;
     fake_cut_off(away->node, true);
     cluster_write(&c, leader, FAR);
     fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, dump_is_wanted);
+    cluster_run_until(&c, 30000, install_is_wanted);
+    leader = cluster_elect(&c);
     uint64_t snapshot = leader->node->disk.snapshot_index;
     cluster_write(&c, leader, FAR);
     fake_world_run(c.world, 200);
     assert_true(leader->node->disk.snapshot_index <= snapshot + THRESHOLD);
-    leader->hold_dump = false;
-    member_dump(leader);
+    away->hold_install = false;
+    member_install(away);
     converge();
     assert_int_equal(away->installed, 1);
     /* And is cut again once the member has it. */
     cluster_write(&c, leader, 2 * THRESHOLD);
     converge();
     assert_true(leader->node->disk.snapshot_index > snapshot + THRESHOLD);
-}
-
-static void a_leader_without_a_state_is_asked_again(void **state)
-{
-    (void)state;
-    leader->hold_dump = true;
-    fake_cut_off(away->node, true);
-    cluster_write(&c, leader, FAR);
-    fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, dump_is_wanted);
-    struct replica_dump *dump = leader->dump;
-    leader->dump = NULL;
-    leader->hold_dump = false;
-    fake_node_enter(leader->node);
-    replica_dump_done(leader->r, dump, NULL);
-    fake_node_leave(leader->node);
-    converge();
-    assert_int_equal(away->installed, 1);
 }
 
 /* The process dies while the owner installs, and once between the owner's install and the marker.
@@ -285,9 +260,8 @@ int main(void)
         TEST(a_restart_from_a_marker),
         TEST(a_state_behind_the_log_is_refused),
         TEST(a_member_far_behind_gets_the_state),
-        TEST(the_state_is_not_sent_again_at_once),
-        TEST(the_log_is_kept_while_a_state_is_sent),
-        TEST(a_leader_without_a_state_is_asked_again),
+        TEST(a_member_is_told_once_while_it_fetches),
+        TEST(the_log_is_kept_while_a_state_is_fetched),
         TEST(a_crash_while_installing),
         TEST(an_install_that_cuts_the_log_lowers_the_pair),
     };

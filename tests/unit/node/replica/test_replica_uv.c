@@ -103,21 +103,12 @@ static void on_lower_appended(void *data, struct replica_mark mark)
     replica_lowered(p->r);
 }
 
-static void on_dump_state(void *data, uint64_t at_least, struct replica_dump *dump)
-{
-    const struct process *p = data;
-    (void)at_least;
-    replica_dump_done(p->r, dump, NULL);
-}
-
-static void
-on_install_state(void *data, struct replica_mark mark, uint64_t at_least, struct cb_span bytes)
+static void on_install_state(void *data, struct replica_mark mark, uint64_t at_least)
 {
     (void)data;
     (void)mark;
     (void)at_least;
-    (void)bytes;
-    CB_UNREACHABLE("no member of this test sends its state");
+    CB_UNREACHABLE("no member of this test is too far behind for the log");
 }
 
 static void on_installed(void *data, struct replica_mark mark)
@@ -165,7 +156,6 @@ static void process_main(size_t at)
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,
-        .dump_state = on_dump_state,
         .install_state = on_install_state,
         .installed = on_installed,
     };

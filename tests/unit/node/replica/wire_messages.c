@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "node/replica/replica_frame.h"
 #include "node/replica/replica_wire.h"
 
 static uint64_t number(struct cb_rng *rng)
@@ -104,8 +105,8 @@ static void make_install(struct cb_rng *rng, struct raft_install_snapshot *s)
                                         .last_term = number(rng),
                                         .conf_index = number(rng)};
     make_conf(rng, &s->conf);
-    s->data.len = cb_rng_below(rng, 200);
-    s->data.base = raft_malloc(s->data.len + 1);
+    s->data.len = REPLICA_MARKER_SIZE;
+    s->data.base = raft_malloc(s->data.len);
     memset(s->data.base, 7, s->data.len);
 }
 

@@ -1,13 +1,10 @@
 /* Proves, over a real gRPC connection on loopback: a stream gets its session and its results; a
  * message that is none ends that stream with INVALID_ARGUMENT and nothing else; a node that does
  * not lead names the leader; Status, Identify, Clock and the health service answer. */
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <uv.h>
@@ -15,6 +12,7 @@
 #include "common/rpc/rpc_client.h"
 #include "node/entry/entry_decoder.h"
 #include "node/service/service.h"
+#include "support/free_port.h"
 
 #define DEADLINE_MS 10000
 
@@ -142,17 +140,6 @@ static void on_deadline(uv_timer_t *timer)
     fail_msg("nothing has come");
 }
 
-static uint16_t free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&a, &len), 0);
-    close(fd);
-    return ntohs(a.sin_port);
-}
-
 static int setup(void **state)
 {
     (void)state;
@@ -162,7 +149,8 @@ static int setup(void **state)
     memset(log_bytes, 0, sizeof(log_bytes));
     assert_int_equal(uv_loop_init(&loop), 0);
     rpc = rpc_create(&loop);
-    const struct service_source source = {NULL, fill_status, fill_identify, fill_clock};
+    const struct service_source source = {
+        .status = fill_status, .identify = fill_identify, .clock = fill_clock};
     service = service_create(rpc, &source);
     struct cb_buf error;
     cb_buf_init(&error);
