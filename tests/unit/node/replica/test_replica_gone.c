@@ -73,6 +73,22 @@ static uint64_t elected_after(uint64_t start, const struct member *expected)
     return fake_now_ms(c.world) - start;
 }
 
+static void a_leader_is_heard_until_it_is_silent(void **state)
+{
+    (void)state;
+    fake_world_run(c.world, 5ull * c.config.election_ms);
+    assert_true(replica_hears_leader(leader->r));
+    assert_true(replica_hears_leader(first->r));
+    fake_cut_off(first->node, true);
+    fake_world_run(c.world, c.config.election_ms + 10);
+    assert_false(replica_hears_leader(first->r));
+    assert_true(replica_hears_leader(second->r));
+    fake_cut_off(first->node, false);
+    fake_world_run(c.world, 5ull * c.config.election_ms);
+    leader = cluster_elect(&c);
+    assert_true(replica_hears_leader(first->r));
+}
+
 static void the_first_that_is_left_leads_at_once(void **state)
 {
     (void)state;
@@ -157,6 +173,7 @@ static void another_member_is_not_missed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_leader_is_heard_until_it_is_silent),
         TEST(the_first_that_is_left_leads_at_once),
         TEST(one_that_knows_is_enough),
         TEST(one_that_lacks_entries_does_not_keep_the_other),

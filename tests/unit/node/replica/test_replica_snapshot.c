@@ -170,6 +170,26 @@ static void a_member_is_told_once_while_it_fetches(void **state)
     assert_int_equal(away->installed, 1);
 }
 
+/* libraft's own timer begins anew meanwhile. */
+static void a_leader_is_heard_while_its_state_is_fetched(void **state)
+{
+    (void)state;
+    away->hold_install = true;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, install_is_wanted);
+    fake_world_run(c.world, 5ull * c.config.election_ms);
+    assert_true(replica_hears_leader(away->r));
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        c.m[i].node->cut_to[away->node->id] = true;
+    }
+    fake_world_run(c.world, c.config.election_ms + 10);
+    assert_false(replica_hears_leader(away->r));
+    fake_world_run(c.world, 5ull * c.config.election_ms);
+    assert_false(replica_hears_leader(away->r));
+}
+
 /* So that the entries after that state are still there. */
 static void the_log_is_kept_while_a_state_is_fetched(void **state)
 {
@@ -261,6 +281,7 @@ int main(void)
         TEST(a_state_behind_the_log_is_refused),
         TEST(a_member_far_behind_gets_the_state),
         TEST(a_member_is_told_once_while_it_fetches),
+        TEST(a_leader_is_heard_while_its_state_is_fetched),
         TEST(the_log_is_kept_while_a_state_is_fetched),
         TEST(a_crash_while_installing),
         TEST(an_install_that_cuts_the_log_lowers_the_pair),
