@@ -203,8 +203,9 @@ static void check_directory(const struct node *n)
                n->options->data_dir);
     }
     if (n->phase == NODE_EMPTY && has_log) {
-        cb_die("%s has a raft log but no state: this node must be added under a new name",
-               n->options->data_dir);
+        cb_die("%s has a raft log, but %s/state/db knows of no cluster: it is damaged or was taken "
+               "away; this node must be added under a new name",
+               n->options->data_dir, n->options->data_dir);
     }
 }
 
