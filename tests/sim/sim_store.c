@@ -15,7 +15,8 @@ struct sim_store {
     struct store base;
     struct store *inner;
     struct sim_node *node;
-    struct cb_list queue; /* struct store_batch, its meta in place */
+    struct cb_list queue;  /* struct store_batch, its meta in place */
+    struct cb_list copies; /* struct sim_copy: open */
     size_t queued_bytes;
     bool commit_is_due;
     void (*notify)(void *data);
@@ -139,10 +140,54 @@ op_get_local(struct store *base, const char *name, struct cb_buf *out, struct st
 }
 
 /* The copy is the inner store's own: there is nothing that the simulation adds to reading. */
+/* So that they end with a process that dies in the middle of something and closes nothing. */
+struct sim_copy {
+    struct store_copy base;
+    struct cb_list link; /* in sim_store.copies */
+    struct store_copy *inner;
+};
+
+static enum store_result copy_next(struct store_copy *base,
+                                   size_t size,
+                                   struct cb_buf *out,
+                                   bool *is_last,
+                                   struct store_error *err)
+{
+    return store_copy_next(CB_CONTAINER(base, struct sim_copy, base)->inner, size, out, is_last,
+                           err);
+}
+
+static void copy_close(struct store_copy *base)
+{
+    struct sim_copy *c = CB_CONTAINER(base, struct sim_copy, base);
+    store_copy_close(c->inner);
+    cb_list_remove(&c->link);
+    cb_free(c);
+}
+
 static enum store_result
 op_copy_open(struct store *base, struct store_copy **out, struct store_error *err)
 {
-    return store_copy_open(of(base)->inner, out, err);
+    static const struct store_copy_ops copy_ops = {.next = copy_next, .close = copy_close};
+    struct store_copy *inner;
+    enum store_result result = store_copy_open(of(base)->inner, &inner, err);
+    if (result != STORE_OK) {
+        return result;
+    }
+    struct sim_copy *c = cb_calloc(1, sizeof *c);
+    c->base = (struct store_copy){.ops = &copy_ops, .meta = *store_copy_meta(inner)};
+    c->inner = inner;
+    cb_list_push_back(&of(base)->copies, &c->link);
+    *out = &c->base;
+    return STORE_OK;
+}
+
+static void close_copies(struct sim_store *s)
+{
+    CB_LIST_FOREACH_SAFE(it, tmp, &s->copies)
+    {
+        copy_close(&CB_CONTAINER(it, struct sim_copy, link)->base);
+    }
 }
 
 static void op_discard_incoming(struct store *base)
@@ -259,6 +304,7 @@ struct store *sim_store_open(struct sim_node *n, void (*notify)(void *data))
     s->node = n;
     s->notify = notify;
     cb_list_init(&s->queue);
+    cb_list_init(&s->copies);
     CB_ASSERT(pthread_mutex_init(&s->lock, NULL) == 0);
     CB_ASSERT(pthread_cond_init(&s->told, NULL) == 0);
     const struct store_mem_options mem = {
@@ -282,6 +328,7 @@ void sim_store_crash(struct store *store)
         cb_list_remove(l);
         store_batch_destroy(CB_CONTAINER(l, struct store_batch, link));
     }
+    close_copies(s);
     if (s->node->disk != NULL) {
         store_mem_crash(s->inner);
     } else {

@@ -425,6 +425,7 @@ static enum store_result mem_swap(struct store *base, struct store_error *err)
 void store_mem_crash(struct store *base)
 {
     struct mem_store *s = of(base);
+    CB_ASSERT(atomic_load(&s->copies) == 0);
     drop(s, &s->queue);
     drop_filling(s);
     s->disk->is_open = false;
@@ -433,7 +434,6 @@ void store_mem_crash(struct store *base)
 
 static void mem_close(struct store *base)
 {
-    CB_ASSERT(atomic_load(&of(base)->copies) == 0);
     (void)store_mem_step(base, SIZE_MAX); /* a full disk loses what is queued, as in store.h */
     store_mem_crash(base);
 }
