@@ -141,7 +141,7 @@ def damaged_store(options, name, damage):
             files = list(pathlib.Path(node["dir"]).glob("**/data.mdb"))
             equal(len(files), 1, f"LMDB files in {node['dir']}")
             damage(files[0], random.Random(options.seed))
-            expect_refusal(options, words, str(files[0].parent))
+            expect_refusal(options, words, str(files[0].parent.parent))  # the folder of the state
             client.put(b"the others go on")
 
 
