@@ -149,7 +149,7 @@ def killed_in_the_middle(options):
         away = make_behind(cluster)
         for _ in range(4):
             cluster.start(away)
-            time.sleep(rng.uniform(0.05, 1.0))
+            time.sleep(rng.uniform(0.05, 1.0))  # before, in or after the fetch: where the kill hits is drawn
             cluster.kill(away)
         cluster.start(away)
         cluster.wait_whole(CATCH_UP_S)
@@ -163,7 +163,7 @@ def leader_killed_in_the_middle(options):
         away = make_behind(cluster)
         leader = cluster.leader()
         cluster.start(away)
-        time.sleep(rng.uniform(0.2, 0.8))
+        time.sleep(rng.uniform(0.2, 0.8))  # the same
         cluster.kill(leader)
         look(cluster, KEPT)  # with the third node and the one that was away
         cluster.start(leader)

@@ -28,6 +28,16 @@ static bool install_is_wanted(struct cluster *all)
     return away->install_pending;
 }
 
+/* `away` is too far behind for the log, knows it, and has not got the state yet. */
+static void let_fetch_begin(void)
+{
+    away->hold_install = true;
+    fake_cut_off(away->node, true);
+    cluster_write(&c, leader, FAR);
+    fake_cut_off(away->node, false);
+    cluster_run_until(&c, 30000, install_is_wanted);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -155,11 +165,7 @@ static void a_member_far_behind_gets_the_state(void **state)
 static void a_member_is_told_once_while_it_fetches(void **state)
 {
     (void)state;
-    away->hold_install = true;
-    fake_cut_off(away->node, true);
-    cluster_write(&c, leader, FAR);
-    fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, install_is_wanted);
+    let_fetch_begin();
     leader = cluster_elect(&c);
     uint64_t sent = member_counters(leader).installs_sent;
     fake_world_run(c.world, 10 * CB_RAFT_INSTALL_RESEND_MS);
@@ -174,11 +180,7 @@ static void a_member_is_told_once_while_it_fetches(void **state)
 static void a_leader_is_heard_while_its_state_is_fetched(void **state)
 {
     (void)state;
-    away->hold_install = true;
-    fake_cut_off(away->node, true);
-    cluster_write(&c, leader, FAR);
-    fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, install_is_wanted);
+    let_fetch_begin();
     fake_world_run(c.world, 5ull * c.config.election_ms);
     assert_true(replica_hears_leader(away->r));
     for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
@@ -194,11 +196,7 @@ static void a_leader_is_heard_while_its_state_is_fetched(void **state)
 static void the_log_is_kept_while_a_state_is_fetched(void **state)
 {
     (void)state;
-    away->hold_install = true;
-    fake_cut_off(away->node, true);
-    cluster_write(&c, leader, FAR);
-    fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, install_is_wanted);
+    let_fetch_begin();
     leader = cluster_elect(&c);
     uint64_t snapshot = leader->node->disk.snapshot_index;
     cluster_write(&c, leader, FAR);
@@ -219,11 +217,7 @@ static void the_log_is_kept_while_a_state_is_fetched(void **state)
 static void a_crash_while_installing(void **state)
 {
     (void)state;
-    fake_cut_off(away->node, true);
-    cluster_write(&c, leader, FAR);
-    away->hold_install = true;
-    fake_cut_off(away->node, false);
-    cluster_run_until(&c, 30000, install_is_wanted);
+    let_fetch_begin();
     member_crash(away);
     away->install_pending = false;
     assert_int_equal(member_boot(away), REPLICA_STARTED);

@@ -18,6 +18,9 @@ static void on_durable(void *data)
     (void)sem_post(&r->notified);
 }
 
+const bool rig_on_disk = false;
+const bool rig_in_memory = true;
+
 void rig_init(struct rig *r, bool in_memory)
 {
     *r = (struct rig){0};

@@ -59,4 +59,13 @@ ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap);
 /* From SEED=, else 1, so that a red build means the change; printed. */
 uint64_t rig_seed(const char *test);
 
+/* Two rows of cmocka's table: the test with LMDB and with the double in memory. Its `*state`
+ * points to what rig_init takes. */
+extern const bool rig_on_disk, rig_in_memory;
+#define BOTH(test)                                                                                 \
+    {#test " (lmdb)", test, NULL, NULL, (void *)(uintptr_t)&rig_on_disk},                          \
+    {                                                                                              \
+#test " (memory)", test, NULL, NULL, (void *)(uintptr_t)&rig_in_memory                     \
+    }
+
 #endif

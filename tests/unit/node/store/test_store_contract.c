@@ -303,16 +303,8 @@ static void test_broken_dump_changes_nothing(void **state)
     rig_fini(&r);
 }
 
-#define BOTH(test)                                                                                 \
-    {#test " (lmdb)", test, NULL, NULL, (void *)(uintptr_t)&on_disk},                              \
-    {                                                                                              \
-#test " (memory)", test, NULL, NULL, (void *)(uintptr_t)&in_memory                         \
-    }
-
 int main(void)
 {
-    static const bool on_disk = false;
-    static const bool in_memory = true;
     const struct CMUnitTest tests[] = {
         BOTH(test_new_store_is_empty),
         BOTH(test_committed_is_there_after_reopen),

@@ -516,16 +516,8 @@ static void test_each_call_on_another_thread(void **state)
     rig_fini(&r);
 }
 
-#define BOTH(test)                                                                                 \
-    {#test " (lmdb)", test, NULL, NULL, (void *)(uintptr_t)&on_disk},                              \
-    {                                                                                              \
-#test " (memory)", test, NULL, NULL, (void *)(uintptr_t)&in_memory                         \
-    }
-
 int main(void)
 {
-    static const bool on_disk = false;
-    static const bool in_memory = true;
     const struct CMUnitTest tests[] = {
         BOTH(test_parts_of_any_size_are_the_dump), BOTH(test_parts_are_bounded),
         BOTH(test_fed_in_parts_of_any_size),       BOTH(test_cut_anywhere_leaves_nothing),

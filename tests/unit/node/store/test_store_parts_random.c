@@ -155,16 +155,8 @@ static void test_random_walk(void **state)
     rig_fini(&w.r);
 }
 
-#define BOTH(test)                                                                                 \
-    {#test " (lmdb)", test, NULL, NULL, (void *)(uintptr_t)&on_disk},                              \
-    {                                                                                              \
-#test " (memory)", test, NULL, NULL, (void *)(uintptr_t)&in_memory                         \
-    }
-
 int main(void)
 {
-    static const bool on_disk = false;
-    static const bool in_memory = true;
     const struct CMUnitTest tests[] = {BOTH(test_random_walk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
