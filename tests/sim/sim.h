@@ -250,6 +250,8 @@ struct sim {
     jmp_buf dead;    /* out of a process that has died */
     struct sim_node *dying;
     bool faults_are_over;
+    uint64_t last_leader; /* cut off for the last act (sim_faults_moments.c), until one has voted */
+    bool has_last_act;    /* a candidate was left down by it */
     uint64_t stamp_ns, stamped_ns; /* of the newest entry, and when it was applied first */
     uint64_t clock_ahead_ns;       /* that wall clocks have led the cluster's ahead of time */
 };
@@ -412,6 +414,8 @@ void sim_faults_died(struct sim_node *n);
 void sim_faults_state_sent(struct sim *s);
 /* A leader has told another member to take its place. */
 void sim_faults_handed_over(struct sim_node *n);
+/* A node has stored its vote for another. */
+void sim_faults_voted(struct sim *s, uint64_t candidate);
 /* The node sends AppendEntries. */
 void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
 /* Everything is mended and stays so, but for options.left_down nodes. */

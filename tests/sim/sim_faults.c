@@ -314,6 +314,7 @@ void sim_faults_start(struct sim *s)
     if (s->options.drawn != 0) {
         sim_at(s, sim_now(s) + sim_between(s, 0, 2 * s->options.fault_gap_ns), on_next, s);
     }
+    sim_faults_plan_last_act(s);
 }
 
 static void mend_node(struct sim_node *n)
@@ -328,7 +329,7 @@ static void mend_node(struct sim_node *n)
     sim_fault_boot(s, (unsigned)n->id, 0);
 }
 
-static void leave_down(struct sim_node *n)
+void sim_fault_leave_down(struct sim_node *n)
 {
     if (n->stays_down) {
         return;
@@ -354,7 +355,9 @@ void sim_faults_end(struct sim *s)
     memset(s->cut, 0, sizeof s->cut);
     sim_fault_mend_loss(s, 0, 0);
     for (uint32_t i = 0; i < s->options.left_down; i++) {
-        leave_down(sim_fault_any_node(s));
+        if (!s->has_last_act) {
+            sim_fault_leave_down(sim_fault_any_node(s));
+        }
     }
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
         mend_node(&s->nodes[id]);

@@ -23,6 +23,8 @@ void sim_fault_mend_in(struct sim *s,
                        uint64_t what);
 /* Boots node `who`, if it is down and may come back. */
 void sim_fault_boot(struct sim *s, unsigned who, uint64_t what);
+/* It stays away for a while after the faults. */
+void sim_fault_leave_down(struct sim_node *n);
 
 /* ---- sim_faults_net.c ---- */
 
@@ -50,5 +52,6 @@ void sim_fault_gap(struct sim *s);
 /* ---- sim_faults_moments.c ---- */
 
 void sim_fault_crash_shortly(struct sim *s);
+void sim_faults_plan_last_act(struct sim *s);
 
 #endif

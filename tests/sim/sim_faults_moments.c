@@ -3,6 +3,7 @@
 #include "sim/sim_faults_internal.h"
 
 #define LATE_ALL 1000 /* per mille */
+#define LAST_ACT_NS SECONDS(4)
 
 static void crash_one_shortly(struct sim_node *n)
 {
@@ -100,5 +101,44 @@ void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m)
         sim_one_in(s, 4)) {
         s->counters.links_held++;
         fake_world_hold(s->world, n->id, m->server_id, sim_between(s, 0, HELD_MAX_NS));
+    }
+}
+
+/* ---- the last act: of two nodes that are left, one has the longer log and the lower term ---- */
+
+static void on_candidate_gone(void *arg)
+{
+    struct sim_node *n = arg;
+    if (sim_is_safety(n->sim)) {
+        sim_fault_leave_down(n);
+        n->sim->has_last_act = true;
+    }
+}
+
+/* Whoever votes has the new term, and the one it votes for never hears of it. */
+void sim_faults_voted(struct sim *s, uint64_t candidate)
+{
+    if (s->last_leader != 0 && candidate != s->last_leader) {
+        s->last_leader = 0;
+        sim_at(s, sim_now(s), on_candidate_gone, &s->nodes[candidate]);
+    }
+}
+
+static void on_last_act(void *arg)
+{
+    struct sim *s = arg;
+    const struct sim_node *leader = sim_leader(s);
+    if (leader != NULL) {
+        s->last_leader = leader->id;
+        sim_fault_cut_for(s, (unsigned)leader->id, SIM_CUT_IN | SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
+                          LAST_ACT_NS);
+    }
+}
+
+void sim_faults_plan_last_act(struct sim *s)
+{
+    if (s->options.nodes == 3 && s->options.left_down > 0 && sim_has(s, SIM_FAULT_TIMELY) &&
+        sim_one_in(s, 2)) {
+        sim_at(s, s->options.duration_ns - LAST_ACT_NS, on_last_act, s);
     }
 }

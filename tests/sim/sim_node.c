@@ -9,7 +9,8 @@
 
 #define TURN_MAX_NS 200000 /* from an event to the end of the loop's turn */
 #define WORK_NS (20 * CB_NS_PER_MS)
-#define LONG_WORK_NS (4 * CB_NS_PER_S)
+#define LONG_WORK_NS                                                                               \
+    (4 * CB_NS_PER_S) /* rare: the parts of a state are hundreds of works in turn */
 #define DISK_TIMEOUT_MS 10000
 
 /* ---- time ---- */
@@ -116,7 +117,7 @@ static void on_work(void *arg)
     struct work *w = arg;
     struct sim *s = w->node->sim;
     w->run(w->arg);
-    uint64_t most = sim_one_in(s, 6) ? LONG_WORK_NS : WORK_NS;
+    uint64_t most = sim_one_in(s, 30) ? LONG_WORK_NS : WORK_NS;
     fake_at(&w->node->fake->process, sim_now(s) + sim_between(s, 0, most), on_work_done, cb_free,
             w);
 }

@@ -225,11 +225,6 @@ op_incoming_feed(struct store *base, struct cb_span bytes, bool *is_whole, struc
     return result;
 }
 
-static void op_incoming_meta(struct store *base, struct store_meta *out)
-{
-    store_incoming_meta(of(base)->inner, out);
-}
-
 static enum store_result op_load_incoming(struct store *base,
                                           store_record_fn fn,
                                           void *data,
@@ -271,7 +266,6 @@ static const struct store_ops ops = {
     .copy_open = op_copy_open,
     .incoming_begin = op_incoming_begin,
     .incoming_feed = op_incoming_feed,
-    .incoming_meta = op_incoming_meta,
     .load_incoming = op_load_incoming,
     .swap = op_swap,
     .discard_incoming = op_discard_incoming,

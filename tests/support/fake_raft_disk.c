@@ -355,28 +355,31 @@ static int io_snapshot_put(struct raft_io *io,
 struct get_op {
     struct raft_io_snapshot_get *req;
     raft_io_snapshot_get_cb cb;
+    unsigned puts;     /* of the node, at the call */
+    uint64_t until_ns; /* a slow one ends then, or with the next that was stored */
 };
 
 static void get_run(struct fake_node *n, void *arg)
 {
     struct get_op *op = arg;
+    if (op->puts == n->puts && n->world->now_ns < op->until_ns) {
+        fake_schedule(n, n->world->now_ns + GET_NS, get_run, cb_free, op);
+        return;
+    }
     op->cb(op->req, disk_load_snapshot(&n->disk), 0);
     cb_free(op);
-}
-
-static uint64_t get_ns(struct fake_node *n)
-{
-    uint64_t max = n->faults.snapshot_max_ns;
-    return max > 0 && fake_chance(n->world, SLOW_SNAPSHOT) ? fake_between(n->world, 0, max / 4)
-                                                           : GET_NS;
 }
 
 static int
 io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_snapshot_get_cb cb)
 {
     struct fake_node *n = fake_node_of(io);
-    struct get_op op = {.req = req, .cb = cb};
-    fake_schedule(n, n->world->now_ns + get_ns(n), get_run, cb_free, cb_memdup(&op, sizeof op));
+    struct get_op op = {.req = req, .cb = cb, .puts = n->puts};
+    uint64_t max = n->faults.snapshot_max_ns;
+    if (max > 0 && fake_chance(n->world, SLOW_SNAPSHOT)) {
+        op.until_ns = n->world->now_ns + fake_between(n->world, 0, max / 4);
+    }
+    fake_schedule(n, n->world->now_ns + GET_NS, get_run, cb_free, cb_memdup(&op, sizeof op));
     return 0;
 }
 

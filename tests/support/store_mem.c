@@ -381,12 +381,6 @@ mem_incoming_feed(struct store *base, struct cb_span bytes, bool *is_whole, stru
     return result;
 }
 
-static void mem_incoming_meta(struct store *base, struct store_meta *out)
-{
-    CB_ASSERT(of(base)->disk->has_incoming);
-    *out = of(base)->disk->incoming.meta;
-}
-
 static enum store_result mem_load_incoming(struct store *base,
                                            store_record_fn fn,
                                            void *data,
@@ -450,7 +444,6 @@ static const struct store_ops mem_ops = {
     .copy_open = mem_copy_open,
     .incoming_begin = mem_incoming_begin,
     .incoming_feed = mem_incoming_feed,
-    .incoming_meta = mem_incoming_meta,
     .load_incoming = mem_load_incoming,
     .swap = mem_swap,
     .discard_incoming = mem_discard_incoming,

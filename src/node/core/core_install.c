@@ -276,7 +276,7 @@ static void ask_again(struct core_install *in)
     }
 }
 
-void core_state_came(struct core *c, const struct core_state_part *p)
+static void refused(struct core_install *in, const struct core_state_part *p)
 {
     static const char *const words[] = {
         [CORE_STATE_PART] = "the answer is to another question",
@@ -284,21 +284,26 @@ void core_state_came(struct core *c, const struct core_state_part *p)
         [CORE_STATE_UNKNOWN] = "it has no such copy",
         [CORE_STATE_FAILED] = "it cannot read its own state",
     };
+    if (p->result == CORE_STATE_BEHIND) {
+        note_behind(in);
+    }
+    fail(in, words[p->result], RETRY_NS);
+}
+
+void core_state_came(struct core *c, const struct core_state_part *p)
+{
     struct core_install *in = c->install;
     CB_ASSERT(in != NULL && in->is_asking);
     in->is_asking = false;
     if (in->is_anew || c->is_stopped) {
         return; /* it is not wanted any more */
     }
-    if (p != NULL && p->result == CORE_STATE_BEHIND) {
-        note_behind(in);
-    }
     if (p == NULL) {
         ask_again(in);
-    } else if (p->result != CORE_STATE_PART || !is_expected(in, p)) {
-        fail(in, words[p->result], RETRY_NS);
-    } else {
+    } else if (p->result == CORE_STATE_PART && is_expected(in, p)) {
         take(in, p);
+    } else {
+        refused(in, p);
     }
 }
 

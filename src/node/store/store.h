@@ -12,9 +12,9 @@
  * Does not: interpret keys or values, keep any of them in memory, or block the loop (but see
  *           "start" and "swap" below).
  * Threads:  store_commit, store_swap and store_close: the loop. store_durable, store_pending_bytes,
- *           store_is_full, store_read, store_copy_open, store_dump: any. A copy: any, one at a
- *           time. store_incoming_*, store_load_dump, store_load_incoming, store_discard_incoming:
- *           any, one at a time. `notify` is called on the store's own thread.
+ *           store_is_full, store_read, store_copy_open: any. A copy: any, one at a time.
+ *           store_incoming_*, store_load_incoming, store_discard_incoming: any, one at a time.
+ *           `notify` is called on the store's own thread.
  * Errors:   a store_result with a sentence in a store_error. A commit has no error: a full disk is
  *           waited out (design D9), everything else that the disk refuses ends the process. */
 #ifndef CB_NODE_STORE_STORE_H
@@ -32,11 +32,6 @@ struct store_copy;
 
 /* Gets every record in the order of its key (memcmp); borrowed for the call. False stops. */
 typedef bool (*store_record_fn)(void *data, struct cb_span key, struct cb_span value);
-/* Takes the next bytes of a dump; may block, to be slower than the disk. False stops. */
-typedef bool (*store_write_fn)(void *data, struct cb_span bytes);
-/* Gives up to `cap` next bytes of a dump: how many, 0 at the end, negative to stop. May block. */
-typedef ptrdiff_t (*store_read_fn)(void *data, uint8_t *buf, size_t cap);
-
 /* One row per operation; see the functions of the same name. */
 struct store_ops {
     void (*commit)(struct store *s, struct store_batch *batch, const struct store_meta *meta);
@@ -68,7 +63,6 @@ struct store_ops {
                                        struct cb_span bytes,
                                        bool *is_whole,
                                        struct store_error *err);
-    void (*incoming_meta)(struct store *s, struct store_meta *out);
     enum store_result (*load_incoming)(struct store *s,
                                        store_record_fn fn,
                                        void *data,
@@ -170,21 +164,9 @@ CB_MUST_USE enum store_result store_incoming_begin(struct store *s, struct store
  * the call before. There must be an incoming state. */
 CB_MUST_USE enum store_result
 store_incoming_feed(struct store *s, struct cb_span bytes, bool *is_whole, struct store_error *err);
-/* The meta record of the incoming state, which must be whole. */
-void store_incoming_meta(struct store *s, struct store_meta *out);
 /* Drops the incoming state, whole or not; there may be none. */
 void store_discard_incoming(struct store *s);
 
-/* A copy as a whole, for a `fn` that does not wait long: it ends it when it takes too long. */
-CB_MUST_USE enum store_result
-store_dump(struct store *s, store_write_fn fn, void *data, struct store_error *err);
-/* An incoming state as a whole. After anything but STORE_OK there is no incoming state. `meta` may
- * be NULL. */
-CB_MUST_USE enum store_result store_load_dump(struct store *s,
-                                              store_read_fn fn,
-                                              void *data,
-                                              struct store_meta *meta,
-                                              struct store_error *err);
 /* As store_load, from the incoming database, which must be whole. */
 CB_MUST_USE enum store_result store_load_incoming(struct store *s,
                                                   store_record_fn fn,

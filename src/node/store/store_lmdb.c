@@ -144,7 +144,6 @@ static const struct store_ops lmdb_ops = {
     .copy_open = lmdb_copy_open,
     .incoming_begin = lmdb_incoming_begin,
     .incoming_feed = lmdb_incoming_feed,
-    .incoming_meta = lmdb_incoming_meta,
     .load_incoming = lmdb_load_incoming,
     .swap = lmdb_swap,
     .discard_incoming = lmdb_discard_incoming,

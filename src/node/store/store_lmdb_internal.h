@@ -34,10 +34,9 @@ struct lmdb_store {
     bool is_closing;
     struct store_meta durable;
     struct store_env *env;
-    struct store_env *incoming;      /* whole; NULL: none */
-    struct store_meta incoming_meta; /* of it */
-    struct store_env *retired;       /* after a swap, until the writer has removed it */
-    unsigned copies;                 /* that are open */
+    struct store_env *incoming; /* whole; NULL: none */
+    struct store_env *retired;  /* after a swap, until the writer has removed it */
+    unsigned copies;            /* that are open */
 };
 
 static inline struct lmdb_store *lmdb_of(struct store *s)
@@ -63,7 +62,6 @@ enum store_result lmdb_incoming_feed(struct store *base,
                                      struct cb_span bytes,
                                      bool *is_whole,
                                      struct store_error *err);
-void lmdb_incoming_meta(struct store *base, struct store_meta *out);
 enum store_result lmdb_load_incoming(struct store *base,
                                      store_record_fn fn,
                                      void *data,

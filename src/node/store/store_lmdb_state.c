@@ -214,7 +214,6 @@ static enum store_result finish_filling(struct lmdb_store *s, struct store_error
     }
     lmdb_lock(s);
     s->incoming = e;
-    s->incoming_meta = meta;
     lmdb_unlock(s);
     return STORE_OK;
 }
@@ -276,15 +275,6 @@ enum store_result lmdb_incoming_feed(struct store *base,
         drop_incoming(s);
     }
     return result;
-}
-
-void lmdb_incoming_meta(struct store *base, struct store_meta *out)
-{
-    struct lmdb_store *s = lmdb_of(base);
-    lmdb_lock(s);
-    CB_ASSERT(s->incoming != NULL);
-    *out = s->incoming_meta;
-    lmdb_unlock(s);
 }
 
 enum store_result lmdb_load_incoming(struct store *base,

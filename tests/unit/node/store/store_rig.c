@@ -151,25 +151,36 @@ void rig_assert_contents(struct rig *r, const char *expected)
     cb_buf_fini(&found);
 }
 
-bool rig_stream_write(void *data, struct cb_span bytes)
+enum store_result rig_dump(struct store *s, struct cb_buf *out, struct store_error *err)
 {
-    struct rig_stream *s = data;
-    cb_buf_append(&s->bytes, bytes.ptr, bytes.len);
-    return true;
+    struct store_copy *c;
+    bool is_last = false;
+    enum store_result result = store_copy_open(s, &c, err);
+    if (result != STORE_OK) {
+        return result;
+    }
+    while (result == STORE_OK && !is_last) {
+        result = store_copy_next(c, 256 * CB_KIB, out, &is_last, err);
+    }
+    store_copy_close(c);
+    return result;
 }
 
-ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap)
+enum store_result
+rig_load_dump(struct store *s, struct cb_span dump, size_t size, struct store_error *err)
 {
-    struct rig_stream *s = data;
-    struct cb_span all = cb_buf_span(&s->bytes);
-    size_t n = all.len - s->read;
-    n = n < cap ? n : cap;
-    n = s->chunk != 0 && n > s->chunk ? s->chunk : n;
-    if (n > 0) {
-        memcpy(buf, all.ptr + s->read, n);
+    bool is_whole = false;
+    enum store_result result = store_incoming_begin(s, err);
+    while (result == STORE_OK && dump.len > 0) {
+        size_t len = size == 0 || dump.len < size ? dump.len : size;
+        result = store_incoming_feed(s, cb_span(dump.ptr, len), &is_whole, err);
+        dump = cb_span(dump.ptr + len, dump.len - len);
     }
-    s->read += n;
-    return (ptrdiff_t)n;
+    if (result == STORE_OK && !is_whole) {
+        store_discard_incoming(s);
+        return STORE_BAD_DUMP;
+    }
+    return result;
 }
 
 uint64_t rig_seed(const char *test)

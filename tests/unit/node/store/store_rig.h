@@ -47,14 +47,12 @@ void rig_assert_contents(struct rig *r, const char *expected);
 /* A record_fn that appends "key=value;" to a cb_buf. */
 bool rig_append_record(void *data, struct cb_span key, struct cb_span value);
 
-/* A dump in memory: a store_write_fn and a store_read_fn over it. */
-struct rig_stream {
-    struct cb_buf bytes;
-    size_t read;
-    size_t chunk; /* most that one read gives; 0: no limit */
-};
-bool rig_stream_write(void *data, struct cb_span bytes);
-ptrdiff_t rig_stream_read(void *data, uint8_t *buf, size_t cap);
+/* The whole state, as a copy gives it. */
+enum store_result rig_dump(struct store *s, struct cb_buf *out, struct store_error *err);
+/* An incoming state, fed in parts of `size` bytes, 0: in one. STORE_BAD_DUMP and no incoming state
+ * when the dump ends before its end. */
+enum store_result
+rig_load_dump(struct store *s, struct cb_span dump, size_t size, struct store_error *err);
 
 /* From SEED=, else 1, so that a red build means the change; printed. */
 uint64_t rig_seed(const char *test);

@@ -221,7 +221,7 @@ static void test_random_walk_equals_its_model(void **state)
     rig_fini(&r);
 }
 
-static void fill_other(struct rig *other, struct rig_stream *s, void **state)
+static void fill_other(struct rig *other, struct cb_buf *s, void **state)
 {
     start(other, state);
     rig_put(other, 10, "a", "10");
@@ -230,14 +230,14 @@ static void fill_other(struct rig *other, struct rig_stream *s, void **state)
     store_commit(other->store, store_batch_create(),
                  &(struct store_meta){.index = 12, .wall_ns = 9000});
     rig_wait(other, 12);
-    assert_int_equal(store_dump(other->store, rig_stream_write, s, NULL), STORE_OK);
+    assert_int_equal(rig_dump(other->store, s, NULL), STORE_OK);
 }
 
 static void test_dump_becomes_the_state_of_another(void **state)
 {
     struct rig r;
     struct rig other;
-    struct rig_stream s = {.bytes = CB_BUF_NULL, .chunk = 7};
+    struct cb_buf s = CB_BUF_NULL;
     struct cb_buf incoming = CB_BUF_NULL;
     struct cb_buf local = CB_BUF_NULL;
     struct store_meta meta;
@@ -249,12 +249,12 @@ static void test_dump_becomes_the_state_of_another(void **state)
                  &(struct store_meta){.index = 3, .appended_index = 8, .appended_term = 4});
     rig_wait(&r, 3);
 
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &s, &meta, NULL), STORE_OK);
-    assert_int_equal(meta.index, 12);
-    assert_int_equal(meta.wall_ns, 0); /* of another machine */
-    rig_assert_contents(&r, "b=3;");   /* not yet */
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&s), 7, NULL), STORE_OK);
+    rig_assert_contents(&r, "b=3;"); /* not yet */
     assert_int_equal(store_load_incoming(r.store, rig_append_record, &incoming, &meta, NULL),
                      STORE_OK);
+    assert_int_equal(meta.index, 12);
+    assert_int_equal(meta.wall_ns, 0); /* of another machine */
     assert_true(cb_span_eq(cb_buf_span(&incoming), cb_span_str("a=10;z=11;")));
     assert_int_equal(store_swap(r.store, NULL), STORE_OK);
 
@@ -275,7 +275,7 @@ static void test_dump_becomes_the_state_of_another(void **state)
     rig_assert_contents(&r, "a=10;c=13;z=11;");
     cb_buf_fini(&incoming);
     cb_buf_fini(&local);
-    cb_buf_fini(&s.bytes);
+    cb_buf_fini(&s);
     rig_fini(&other);
     rig_fini(&r);
 }
@@ -284,21 +284,20 @@ static void test_broken_dump_changes_nothing(void **state)
 {
     struct rig r;
     struct rig other;
-    struct rig_stream s = {.bytes = CB_BUF_NULL};
+    struct cb_buf s = CB_BUF_NULL;
     fill_other(&other, &s, state);
     start(&r, state);
     rig_put(&r, 1, "b", "1");
     rig_wait(&r, 1);
-    s.bytes.end -= 1;
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &s, NULL, NULL), STORE_BAD_DUMP);
+    s.end -= 1;
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&s), 0, NULL), STORE_BAD_DUMP);
     rig_assert_contents(&r, "b=1;");
-    s.bytes.end += 1;
-    s.read = 0;
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &s, NULL, NULL), STORE_OK);
+    s.end += 1;
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&s), 0, NULL), STORE_OK);
     store_discard_incoming(r.store);
     rig_reopen(&r);
     rig_assert_contents(&r, "b=1;");
-    cb_buf_fini(&s.bytes);
+    cb_buf_fini(&s);
     rig_fini(&other);
     rig_fini(&r);
 }

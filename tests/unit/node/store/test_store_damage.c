@@ -40,8 +40,8 @@ struct image {
     size_t used; /* up to the last byte that is not 0 */
     struct cb_buf last;
     struct cb_buf before;
-    struct rig_stream last_dump;
-    struct rig_stream before_dump;
+    struct cb_buf last_dump;
+    struct cb_buf before_dump;
 };
 
 /* Reads all of the damaged database. */
@@ -90,10 +90,10 @@ static void make_image(struct rig *r, struct image *img)
         commit_round(r, index);
     }
     rig_contents(r, &img->before);
-    assert_int_equal(store_dump(r->store, rig_stream_write, &img->before_dump, NULL), STORE_OK);
+    assert_int_equal(rig_dump(r->store, &img->before_dump, NULL), STORE_OK);
     commit_round(r, 10);
     rig_contents(r, &img->last);
-    assert_int_equal(store_dump(r->store, rig_stream_write, &img->last_dump, NULL), STORE_OK);
+    assert_int_equal(rig_dump(r->store, &img->last_dump, NULL), STORE_OK);
     rig_close(r);
     (void)snprintf(img->path, sizeof(img->path), "%s/db/data.mdb", r->dir);
     read_image(img);
@@ -104,8 +104,8 @@ static void image_fini(struct image *img)
     cb_free(img->bytes);
     cb_buf_fini(&img->last);
     cb_buf_fini(&img->before);
-    cb_buf_fini(&img->last_dump.bytes);
-    cb_buf_fini(&img->before_dump.bytes);
+    cb_buf_fini(&img->last_dump);
+    cb_buf_fini(&img->before_dump);
 }
 
 static void write_image(const struct image *img, size_t len)
@@ -158,17 +158,17 @@ static enum outcome load_damaged(struct rig *r, const struct image *img)
 
 static enum outcome copy_damaged(struct rig *r, const struct image *img)
 {
-    struct rig_stream found = {.bytes = CB_BUF_NULL};
+    struct cb_buf found = CB_BUF_NULL;
     if (rig_try_open(r) != STORE_OK) {
         return REFUSED;
     }
-    enum store_result result = store_dump(r->store, rig_stream_write, &found, &r->err);
+    enum store_result result = rig_dump(r->store, &found, &r->err);
     if (result != STORE_OK) {
         return result == STORE_CORRUPT ? REFUSED : WRONG;
     }
-    bool is_last = cb_span_eq(cb_buf_span(&found.bytes), cb_buf_span(&img->last_dump.bytes));
-    bool is_before = cb_span_eq(cb_buf_span(&found.bytes), cb_buf_span(&img->before_dump.bytes));
-    cb_buf_fini(&found.bytes);
+    bool is_last = cb_span_eq(cb_buf_span(&found), cb_buf_span(&img->last_dump));
+    bool is_before = cb_span_eq(cb_buf_span(&found), cb_buf_span(&img->before_dump));
+    cb_buf_fini(&found);
     return is_last ? SAME_STATE : is_before ? STATE_BEFORE : WRONG;
 }
 

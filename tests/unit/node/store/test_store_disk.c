@@ -185,18 +185,18 @@ static void test_full_disk_refuses_local_values_and_swaps(void **state)
     (void)state;
     struct rig r;
     struct rig other;
-    struct rig_stream s = {.bytes = CB_BUF_NULL};
+    struct cb_buf s = CB_BUF_NULL;
     struct store_meta meta;
     rig_init(&other, false);
     rig_open(&other);
     rig_put(&other, 9, "x", "9");
     rig_wait(&other, 9);
-    assert_int_equal(store_dump(other.store, rig_stream_write, &s, NULL), STORE_OK);
+    assert_int_equal(rig_dump(other.store, &s, NULL), STORE_OK);
     rig_fini(&other);
 
     rig_init(&r, false);
     rig_open(&r);
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &s, NULL, NULL), STORE_OK);
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&s), 0, NULL), STORE_OK);
     atomic_store(&write_error, ENOSPC);
     assert_int_equal(store_set_local(r.store, "a", cb_span_str("b"), &r.err), STORE_FULL);
     assert_int_equal(store_swap(r.store, &r.err), STORE_FULL);
@@ -206,13 +206,12 @@ static void test_full_disk_refuses_local_values_and_swaps(void **state)
     assert_int_equal(store_swap(r.store, NULL), STORE_OK);
     rig_assert_contents(&r, "x=9;");
 
-    s.read = 0;
     atomic_store(&write_error, ENOSPC);
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &s, NULL, &r.err), STORE_FULL);
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&s), 0, &r.err), STORE_FULL);
     atomic_store(&write_error, 0);
     rig_assert_contents(&r, "x=9;");
     rig_fini(&r);
-    cb_buf_fini(&s.bytes);
+    cb_buf_fini(&s);
 }
 
 static int access_incoming(const struct rig *r)
@@ -240,7 +239,7 @@ static void test_full_disk_while_an_incoming_state_is_fed(void **state)
     enum { VALUES = 40 };
     struct rig r;
     struct rig other;
-    struct rig_stream s = {.bytes = CB_BUF_NULL};
+    struct cb_buf s = CB_BUF_NULL;
     struct store_meta meta;
     bool is_whole;
     rig_init(&other, false);
@@ -251,9 +250,9 @@ static void test_full_disk_while_an_incoming_state_is_fed(void **state)
         put_big(&other, 10 + i, key, CB_MIB);
     }
     rig_wait(&other, 10 + VALUES - 1);
-    assert_int_equal(store_dump(other.store, rig_stream_write, &s, NULL), STORE_OK);
+    assert_int_equal(rig_dump(other.store, &s, NULL), STORE_OK);
     rig_fini(&other);
-    struct cb_span all = cb_buf_span(&s.bytes);
+    struct cb_span all = cb_buf_span(&s);
 
     rig_init(&r, false);
     rig_open(&r);
@@ -282,7 +281,7 @@ static void test_full_disk_while_an_incoming_state_is_fed(void **state)
     assert_int_equal(store_swap(r.store, NULL), STORE_OK);
     store_durable(r.store, &meta);
     assert_int_equal(meta.record_count, VALUES);
-    cb_buf_fini(&s.bytes);
+    cb_buf_fini(&s);
     rig_fini(&r);
 }
 

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/cb_limits.h"
+
 #define ENDED_AT_STEP 77
 
 struct fuse {
@@ -80,7 +82,7 @@ static void test_creation_can_end_anywhere(void **state)
     assert_true(n > 5); /* there were steps to end at */
 }
 
-static struct rig_stream dump_stream;
+static struct cb_buf dump;
 
 static void make_dump(void)
 {
@@ -89,7 +91,7 @@ static void make_dump(void)
     rig_open(&r);
     rig_put(&r, 50, "new", "50");
     rig_wait(&r, 50);
-    assert_int_equal(store_dump(r.store, rig_stream_write, &dump_stream, NULL), STORE_OK);
+    assert_int_equal(rig_dump(r.store, &dump, NULL), STORE_OK);
     rig_fini(&r);
 }
 
@@ -117,7 +119,7 @@ static void swap_in_child(struct rig *r)
 {
     struct store *s;
     must(store_lmdb_open(&r->options, &s, &r->err));
-    must(store_load_dump(s, rig_stream_read, &dump_stream, NULL, &r->err));
+    must(rig_load_dump(s, cb_buf_span(&dump), 0, &r->err));
     must(store_swap(s, &r->err));
     store_close(s); /* and the old database goes */
 }
@@ -179,7 +181,7 @@ static void test_finishing_a_swap_can_end_anywhere(void **state)
 
 static void feed_half(struct store *s, struct rig *r)
 {
-    struct cb_span all = cb_buf_span(&dump_stream.bytes);
+    struct cb_span all = cb_buf_span(&dump);
     bool is_whole;
     must(store_incoming_begin(s, &r->err));
     must(store_incoming_feed(s, cb_span(all.ptr, all.len - 1), &is_whole, &r->err));
@@ -230,8 +232,7 @@ static void test_older_incoming_state_is_dropped_at_open(void **state)
     struct rig r;
     make_old_state(&r);
     rig_open(&r);
-    dump_stream.read = 0;
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &dump_stream, NULL, NULL), STORE_OK);
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&dump), 0, NULL), STORE_OK);
     rig_put(&r, 60, "later", "60");
     rig_wait(&r, 60);
     rig_reopen(&r);
@@ -240,44 +241,34 @@ static void test_older_incoming_state_is_dropped_at_open(void **state)
     rig_fini(&r);
 }
 
-struct slow_dump {
-    struct rig *rig;
-    struct rig_stream stream;
-    bool is_swapped;
-};
-
-static bool swap_then_take(void *data, struct cb_span bytes)
-{
-    struct slow_dump *d = data;
-    if (!d->is_swapped) {
-        d->is_swapped = true;
-        assert_int_equal(store_swap(d->rig->store, NULL), STORE_OK);
-        rig_put(d->rig, 51, "after", "51");
-        rig_wait(d->rig, 51);
-    }
-    return rig_stream_write(&d->stream, bytes);
-}
-
-/* A dump that runs during a swap goes on with the state it began with. */
-static void test_dump_goes_on_over_a_swap(void **state)
+/* A copy that is read during a swap goes on with the state it began with. */
+static void test_copy_goes_on_over_a_swap(void **state)
 {
     (void)state;
     struct rig r;
     struct rig other;
-    struct slow_dump slow = {.rig = &r};
+    struct store_copy *c;
+    struct cb_buf old = CB_BUF_NULL;
+    bool is_last;
     make_old_state(&r);
     rig_open(&r);
-    dump_stream.read = 0;
-    assert_int_equal(store_load_dump(r.store, rig_stream_read, &dump_stream, NULL, NULL), STORE_OK);
-    assert_int_equal(store_dump(r.store, swap_then_take, &slow, NULL), STORE_OK);
+    assert_int_equal(rig_load_dump(r.store, cb_buf_span(&dump), 0, NULL), STORE_OK);
+    assert_int_equal(store_copy_open(r.store, &c, NULL), STORE_OK);
+    assert_int_equal(store_copy_next(c, 1, &old, &is_last, NULL), STORE_OK);
+    assert_int_equal(store_swap(r.store, NULL), STORE_OK);
+    rig_put(&r, 51, "after", "51");
+    rig_wait(&r, 51);
+    assert_false(is_last);
+    assert_int_equal(store_copy_next(c, CB_MIB, &old, &is_last, NULL), STORE_OK);
+    assert_true(is_last);
+    store_copy_close(c);
     rig_assert_contents(&r, "after=51;new=50;");
     rig_init(&other, false);
     rig_open(&other);
-    assert_int_equal(store_load_dump(other.store, rig_stream_read, &slow.stream, NULL, NULL),
-                     STORE_OK);
+    assert_int_equal(rig_load_dump(other.store, cb_buf_span(&old), 0, NULL), STORE_OK);
     assert_int_equal(store_swap(other.store, NULL), STORE_OK);
     rig_assert_contents(&other, "old=3;");
-    cb_buf_fini(&slow.stream.bytes);
+    cb_buf_fini(&old);
     rig_fini(&other);
     rig_fini(&r);
 }
@@ -290,10 +281,10 @@ int main(void)
         cmocka_unit_test(test_finishing_a_swap_can_end_anywhere),
         cmocka_unit_test(test_half_fed_state_can_end_anywhere),
         cmocka_unit_test(test_older_incoming_state_is_dropped_at_open),
-        cmocka_unit_test(test_dump_goes_on_over_a_swap),
+        cmocka_unit_test(test_copy_goes_on_over_a_swap),
     };
     make_dump();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    cb_buf_fini(&dump_stream.bytes);
+    cb_buf_fini(&dump);
     return failed;
 }
