@@ -96,8 +96,10 @@ void engine_stream_message(struct engine *e,
     if (e->link.state == ENGINE_LINK_DOWN || e->link.node != node) {
         return;
     }
-    if (!take_message(e, m)) {
-        engine_link_abandon(e, ENGINE_NOTE_BAD_MESSAGE);
+    if (engine_link_is_stale(e, m)) {
+        engine_link_abandon(e, ENGINE_NOTE_STREAM_LEFT, e->led_term);
+    } else if (!take_message(e, m)) {
+        engine_link_abandon(e, ENGINE_NOTE_BAD_MESSAGE, 0);
     }
     engine_unblock(e);
 }
@@ -106,7 +108,7 @@ void engine_stream_garbage(struct engine *e, uint32_t node, uint64_t now_ns)
 {
     e->now_ns = now_ns;
     if (e->link.node == node) {
-        engine_link_abandon(e, ENGINE_NOTE_BAD_MESSAGE);
+        engine_link_abandon(e, ENGINE_NOTE_BAD_MESSAGE, 0);
     }
 }
 

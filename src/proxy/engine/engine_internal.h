@@ -156,7 +156,7 @@ struct engine {
 
     struct engine_link link;
     struct engine_watch *watches; /* one for each node */
-    uint64_t led_term;            /* the latest term whose leader is known */
+    uint64_t led_term;            /* the latest in which a node is known to lead */
     struct wire_to_node message;  /* being built; kept for its arrays */
 };
 
@@ -205,8 +205,10 @@ void engine_send(struct engine *e);
 void engine_link_init(struct engine *e);
 void engine_link_tick(struct engine *e);
 uint64_t engine_link_wake_ns(const struct engine *e);
-/* Gives the stream up and tries another node. */
-void engine_link_abandon(struct engine *e, enum engine_note note);
+/* Gives the stream up and tries another node. `number`: of the note. */
+void engine_link_abandon(struct engine *e, enum engine_note note, uint64_t number);
+/* The message attaches the stream to a leader of a term that is over. */
+bool engine_link_is_stale(const struct engine *e, const struct wire_to_proxy *m);
 /* False: the node broke the protocol, or the stream was given up. */
 bool engine_link_take(struct engine *e, const struct wire_to_proxy *m);
 bool engine_link_expect(struct engine *e, uint64_t number, uint64_t confirmed_seq);

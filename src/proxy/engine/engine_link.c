@@ -67,12 +67,12 @@ uint32_t engine_link_find(const struct engine *e, const char *address)
     return i;
 }
 
-void engine_link_abandon(struct engine *e, enum engine_note what)
+void engine_link_abandon(struct engine *e, enum engine_note what, uint64_t number)
 {
     if (e->link.state == ENGINE_LINK_DOWN) {
         return;
     }
-    note(e, what, 0, "");
+    note(e, what, number, "");
     e->ops.stream_close(e->ops.ctx, e->link.node);
     engine_reads_unsend(e);
     schedule(e, next_node(e));
@@ -151,7 +151,7 @@ static void check_patience(struct engine *e)
     uint64_t patience =
         l->state == ENGINE_LINK_ATTACHING ? ATTACH_PATIENCE_NS : CONFIRM_PATIENCE_NS;
     if (e->now_ns >= l->probe_ns + patience) {
-        engine_link_abandon(e, ENGINE_NOTE_STREAM_SILENT);
+        engine_link_abandon(e, ENGINE_NOTE_STREAM_SILENT, 0);
     }
 }
 
@@ -219,6 +219,13 @@ static void confirm(struct engine *e, uint64_t seq)
     }
 }
 
+/* The node led once and does not know yet that it does no more: what the cluster has done for us
+ * since then is not in its state. */
+bool engine_link_is_stale(const struct engine *e, const struct wire_to_proxy *m)
+{
+    return m->has_attached && m->attached.term < e->led_term;
+}
+
 /* The cluster does not know us any more: what our clients held was given back. */
 static void lose_session(struct engine *e, const struct wire_attached *a)
 {
@@ -247,6 +254,7 @@ static bool take_attached(struct engine *e, const struct wire_attached *a)
         lose_session(e, a);
     }
     e->session = a->session;
+    e->led_term = a->term;
     engine_queue_applied(&e->queue, a->last_request);
     l->state = ENGINE_LINK_ATTACHED;
     l->attempts = 0;

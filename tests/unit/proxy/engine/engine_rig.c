@@ -278,7 +278,8 @@ void rig_attached(struct rig *r, uint64_t session, uint64_t last_request, uint64
     r->reply.attached = (struct wire_attached){.session = session,
                                                .last_request = last_request,
                                                .last_result = last_result,
-                                               .session_timeout_ms = RIG_TIMEOUT_MS};
+                                               .session_timeout_ms = RIG_TIMEOUT_MS,
+                                               .term = r->term};
 }
 
 void rig_result(
@@ -325,6 +326,7 @@ void rig_closed(struct rig *r, const char *text, const char *leader)
 void rig_told(struct rig *r, uint32_t node, uint64_t term, const char *leader)
 {
     assert_true(r->is_watched[node]);
+    r->term = term > r->term ? term : r->term;
     engine_watch_told(r->engine, node, term, leader, r->now_ns);
 }
 

@@ -34,6 +34,7 @@ struct rig {
     struct cb_buf trace;
     struct rig_client clients[RIG_CLIENTS_MAX];
     struct wire_to_proxy reply; /* being built */
+    uint64_t term;              /* of the leader that attaches; never below what was told */
     uint32_t node;              /* with the open stream */
     bool is_open;
     bool hold_output;           /* clients do not read */

@@ -313,6 +313,45 @@ static void what_is_old_or_foreign_is_not_believed(void **state)
     rig_fini(&r);
 }
 
+/* A leader that was cut off answers while it does not know that another one leads, and what the
+ * cluster has done since then is not in its state: no reason to take the session for lost. */
+static void a_leader_of_old_is_left(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r); /* at n1 */
+    rig_told(&r, 2, 5, "n3:1");
+    rig_flush(&r);
+    rig_attached(&r, 9, 0, 0);
+    rig_deliver(&r, 1, 0);
+    rig_writable(&r);
+    rig_deliver(&r, 2, 0);
+    rig_writable(&r);
+    rig_connect(&r, 0);
+    rig_write(&r, 0, "delete 1\r\n");
+    rig_flush(&r);
+    rig_result(&r, 1, 2, 1, WIRE_DELETED);
+    rig_deliver(&r, 3, 2);
+    rig_got(&r, 0, "DELETED\r\n");
+    rig_closed(&r, "gone", NULL);
+    rig_flush(&r);
+    assert_int_equal(r.node, 0);
+    rig_forget_trace(&r);
+    r.term = 4; /* it led before n3 */
+    rig_attached(&r, 9, 0, 0);
+    rig_deliver(&r, 1, 0);
+    rig_flush(&r);
+    rig_traced(&r, "note 3 node=0 number=5\nclose 0\nopen 1\n"
+                   "send 1 attach=4 session=9 seen=1 random=5; \n");
+    r.term = 5;
+    rig_attached(&r, 9, 2, 1);
+    rig_deliver(&r, 1, 2);
+    rig_writable(&r);
+    rig_traced(&r, "send 2 resent\n");
+    assert_false(r.clients[0].close_asked);
+    rig_fini(&r);
+}
+
 /* All were tried, and the next attempt has to wait; a word of a leader ends that. */
 static void a_pause_ends_when_there_is_a_leader(void **state)
 {
@@ -529,6 +568,7 @@ int main(void)
         cmocka_unit_test(the_leader_is_followed),
         cmocka_unit_test(a_new_leader_is_heard_of),
         cmocka_unit_test(what_is_old_or_foreign_is_not_believed),
+        cmocka_unit_test(a_leader_of_old_is_left),
         cmocka_unit_test(a_pause_ends_when_there_is_a_leader),
         cmocka_unit_test(a_watch_that_ended_is_asked_for_again),
         cmocka_unit_test(hints_in_a_circle_do_not_spin),
