@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The long runs of the simulator, one line of JSON each in ledger.jsonl, and what they add up to.
 
-usage: ledger.py state FILE | add STATE JSON COMPILER | sum
+usage: ledger.py state FILE | add STATE JSON COMPILER | sum | compare JSON | --self-test
 
 A run counts for the sources that it ran: `src` is a hash of the files of src/ as they were, whether or not they were
 committed by then, and `sim` is one of the simulator, which decides what a seed means. `state` writes both and the
 commit (with + when src/ or the simulator differed from it) to FILE before a run, `add` puts the run's line into the
 ledger, `sum` shows what the runs of the sources as they are now add up to. `digest` is that of all runs of a line: with
-the same sources `coolbeans-sim --first FIRST_SEED --count SEEDS --json FILE` gives it again, on any machine.
+the same sources `coolbeans-sim --first FIRST_SEED --count SEEDS --json FILE` gives it again, on any machine: `compare`
+fails when a run whose seeds are those of a line has another digest than that, so that a machine which runs the same seeds
+differently is found.
 """
 
 import hashlib
@@ -40,23 +42,32 @@ def git(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def names_of(paths):
+    """As git has them; where there is no git, all that is there."""
+    try:
+        return git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths).split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        found = [p for pattern in paths for p in ROOT.glob(pattern)]
+        files = [p for top in found for p in ([top] if top.is_file() else top.rglob("*"))]
+        return [str(p.relative_to(ROOT)) for p in files]
+
+
 def digest_of(paths):
     """Of names and contents in the work tree, so that a commit of them changes nothing."""
     whole = hashlib.sha256()
-    names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths).split("\0")
-    for name in sorted(set(names) - {""}):
+    for name in sorted(set(names_of(paths)) - {""}):
         if (ROOT / name).is_file():
             whole.update(f"{name} {hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()[:12]
 
 
+def sources():
+    return {"src": digest_of(SRC), "sim": digest_of(SIM)}
+
+
 def state():
     dirty = git("status", "--porcelain", "--", *SRC, *SIM).strip()
-    return {
-        "commit": git("rev-parse", "--short", "HEAD").strip() + ("+" if dirty else ""),
-        "src": digest_of(SRC),
-        "sim": digest_of(SIM),
-    }
+    return {"commit": git("rev-parse", "--short", "HEAD").strip() + ("+" if dirty else ""), **sources()}
 
 
 def line_of(run, where, compiler, when):
@@ -115,6 +126,35 @@ def tell_sum():
               f"{whole['seeds']:,} seeds, {whole['failed']} failed, {whole['node_hours']:,.0f} node-hours")
 
 
+def differing(run, where, runs):
+    """(lines of the same sources and seeds, those of them that have another digest)."""
+    same = [line for line in runs if all(line[name] == where[name] for name in ("src", "sim"))
+            and all(line[name] == run[name] for name in ("first_seed", "seeds"))]
+    return same, [line for line in same if line["digest"] != run["digest"]]
+
+
+def compare(run, where, runs):
+    same, others = differing(run, where, runs)
+    for line in others:
+        print(f"ledger: seeds {run['first_seed']} and on give {run['digest']} here, and gave {line['digest']} to "
+              f"{line['compiler']} on {line['date']}: the simulator is not the same on every machine")
+    if not others:
+        print(f"ledger: {len(same)} lines of these sources have the same seeds, and the same digest")
+    return 1 if others else 0
+
+
+def self_test():
+    run = {"first_seed": 1, "seeds": 5, "digest": "a"}
+    where = {"src": "s", "sim": "t", "commit": "c"}
+    line = {**run, **where, "compiler": "cc", "date": "today"}
+    cases = [([], 0), ([line], 0), ([{**line, "digest": "b"}], 1), ([line, {**line, "digest": "b"}], 1),
+             ([{**line, "digest": "b", "src": "x"}], 0), ([{**line, "digest": "b", "sim": "x"}], 0),
+             ([{**line, "digest": "b", "seeds": 6}], 0), ([{**line, "digest": "b", "first_seed": 2}], 0)]
+    wrong = [n for n, (runs, wanted) in enumerate(cases) if compare(run, where, runs) != wanted]
+    print(f"self-test: {len(cases) - len(wrong)} of {len(cases)} as wanted")
+    return 1 if wrong else 0
+
+
 def main(arguments):
     if arguments[:1] == ["state"] and len(arguments) == 2:
         pathlib.Path(arguments[1]).write_text(json.dumps(state()))
@@ -126,6 +166,10 @@ def main(arguments):
         print("ledger: " + ", ".join(f"{name} {line[name]}" for name in ("date", "commit", *HEAD)))
     elif arguments == ["sum"]:
         tell_sum()
+    elif arguments[:1] == ["compare"] and len(arguments) == 2:
+        return compare(json.loads(pathlib.Path(arguments[1]).read_text()), sources(), read())
+    elif arguments == ["--self-test"]:
+        return self_test()
     else:
         print(__doc__, file=sys.stderr)
         return 2
