@@ -19,11 +19,13 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -202,14 +204,6 @@ static struct cb_rng rng;
 static bool toss(void)
 {
     return cb_rng_chance(&rng, 1, 2);
-}
-
-static volatile sig_atomic_t power_fails;
-
-static void on_power_failure(int number)
-{
-    (void)number;
-    power_fails = 1;
 }
 
 static void tear(void)
@@ -442,16 +436,34 @@ static const struct fuse_operations operations = {
     .statfs = op_statfs,
 };
 
+/* Where SIGUSR1 is read. It is blocked from now on: else it could come between the last look for it
+ * and the wait for a request, and be seen with that request only. */
+static int open_signals(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR1);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
 /* Like fuse_loop, but a signal between two requests is seen, and no request is torn by it. */
-static void serve(struct fuse *fuse)
+static void serve(struct fuse *fuse, int signals)
 {
     struct fuse_session *session = fuse_get_session(fuse);
     struct fuse_buf buf = {.mem = NULL};
+    struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
+                           {.fd = fuse_session_fd(session), .events = POLLIN}};
     while (!fuse_session_exited(session)) {
-        int n = fuse_session_receive_buf(session, &buf);
-        if (power_fails != 0) {
+        if (poll(fds, 2, -1) < 0) {
+            continue; /* EINTR, of a debugger */
+        }
+        if (fds[0].revents != 0) {
             tear();
         }
+        int n = fuse_session_receive_buf(session, &buf);
         if (n == 0 || (n < 0 && n != -EINTR && n != -EAGAIN)) {
             return;
         }
@@ -475,11 +487,16 @@ int main(int argc, char **argv)
     umask(0);
     struct fuse_args args = FUSE_ARGS_INIT(1, argv); /* no options of FUSE's */
     struct fuse *fuse = fuse_new(&args, &operations, sizeof(operations), NULL);
-    struct sigaction action = {.sa_handler = on_power_failure}; /* without SA_RESTART */
-    if (fuse == NULL || fuse_mount(fuse, argv[2]) != 0 || sigaction(SIGUSR1, &action, NULL) != 0) {
+    int signals = open_signals();
+    if (fuse == NULL || signals < 0 || fuse_mount(fuse, argv[2]) != 0) {
         cb_die("cannot mount %s", argv[2]);
     }
-    serve(fuse);
+    int fd = fuse_session_fd(fuse_get_session(fuse));
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) !=
+        0) { /* a request may be taken back */
+        cb_die("cannot set the flags of FUSE's device: %s", strerror(errno));
+    }
+    serve(fuse, signals);
     fuse_unmount(fuse);
     fuse_destroy(fuse);
     return 0;

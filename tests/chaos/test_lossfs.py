@@ -87,6 +87,15 @@ def a_torn_write_keeps_whole_sectors(m):
     assert 0 < sectors.count(b"t" * 512) < len(sectors), "some of them are new"
 
 
+def a_power_failure_is_seen_at_any_moment(m):
+    """Also while the last request, the end of a file, is still answered."""
+    for _ in range(40):
+        fd = m.open("z")
+        os.pwrite(fd, b"z" * 4096, 0)
+        os.close(fd)
+        m.fail(signal.SIGUSR1)
+
+
 def truncate_and_rename_hold(m):
     fd = m.open("d")
     os.pwrite(fd, b"x" * 5000, 0)
@@ -131,7 +140,7 @@ def main():
         mount = Mount(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))
         try:
             for test in (synced_stays_unsynced_goes, a_synced_write_is_on_disk,
-                         a_torn_write_keeps_whole_sectors, truncate_and_rename_hold,
+                         a_torn_write_keeps_whole_sectors, a_power_failure_is_seen_at_any_moment, truncate_and_rename_hold,
                          unnamed_files_come_with_the_library, a_node_does_not_start_without):
                 test(mount)
                 print(f"ok {test.__name__}", flush=True)
