@@ -4,6 +4,7 @@
 
 #define LATE_ALL 1000 /* per mille */
 #define LAST_ACT_NS SECONDS(4)
+#define LAG_HELD_MAX_NS SECONDS(3) /* for a hundred entries, and a snapshot */
 
 static void crash_one_shortly(struct sim_node *n)
 {
@@ -100,7 +101,7 @@ void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m)
     if (may && a->n_entries > 0 && a->prev_log_index + kept / 2 < fake_disk_last(&n->fake->disk) &&
         sim_one_in(s, 4)) {
         s->counters.links_held++;
-        fake_world_hold(s->world, n->id, m->server_id, sim_between(s, 0, HELD_MAX_NS));
+        fake_world_hold(s->world, n->id, m->server_id, sim_between(s, 0, LAG_HELD_MAX_NS));
     }
 }
 
