@@ -491,9 +491,9 @@ int main(int argc, char **argv)
     if (fuse == NULL || signals < 0 || fuse_mount(fuse, argv[2]) != 0) {
         cb_die("cannot mount %s", argv[2]);
     }
+    /* A request that was seen may be taken back before it is read. */
     int fd = fuse_session_fd(fuse_get_session(fuse));
-    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) !=
-        0) { /* a request may be taken back */
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
         cb_die("cannot set the flags of FUSE's device: %s", strerror(errno));
     }
     serve(fuse, signals);

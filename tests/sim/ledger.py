@@ -12,6 +12,7 @@ fails when a run whose seeds are those of a line has another digest than that, s
 differently is found.
 """
 
+import fnmatch
 import hashlib
 import json
 import pathlib
@@ -21,6 +22,10 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "lint"))
+
+import lintlib  # noqa: E402, its folder is in the path only now
+
 LEDGER = HERE / "ledger.jsonl"
 SRC = ["src"]
 SIM = ["tests/sim/*.[ch]", "tests/support", "tests/history", "tests/model"]
@@ -43,21 +48,16 @@ def git(*arguments):
 
 
 def names_of(paths):
-    """As git has them; where there is no git, all that is there."""
-    try:
-        return git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths).split("\0")
-    except (OSError, subprocess.CalledProcessError):
-        found = [p for pattern in paths for p in ROOT.glob(pattern)]
-        files = [p for top in found for p in ([top] if top.is_file() else top.rglob("*"))]
-        return [str(p.relative_to(ROOT)) for p in files]
+    """Of the tree's files, those that match one, or lie below it."""
+    names = [str(path.relative_to(ROOT)) for path in lintlib.files(ROOT)]
+    return [n for n in names if any(fnmatch.fnmatchcase(n, p) or n.startswith(p + "/") for p in paths)]
 
 
 def digest_of(paths):
     """Of names and contents in the work tree, so that a commit of them changes nothing."""
     whole = hashlib.sha256()
-    for name in sorted(set(names_of(paths)) - {""}):
-        if (ROOT / name).is_file():
-            whole.update(f"{name} {hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\n".encode())
+    for name in sorted(names_of(paths)):
+        whole.update(f"{name} {hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()[:12]
 
 

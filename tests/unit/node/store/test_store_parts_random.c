@@ -22,7 +22,7 @@ struct walk {
     uint64_t other_index;
     struct store_copy *copies[WALK_COPIES]; /* NULL: closed */
     struct cb_buf expected[WALK_COPIES];    /* what is still to come of each */
-    struct cb_buf incoming;                 /* being fed, from `read` on */
+    struct cb_buf incoming;                 /* what is still to be fed */
     bool is_feeding;
     bool is_whole;
     struct cb_buf contents; /* of the state that comes in */
