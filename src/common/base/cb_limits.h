@@ -135,6 +135,8 @@
 #define CB_STATE_COPY_MS 900000
 /* Members in a configuration on the wire: those of a cluster and those that are to replace them. */
 #define CB_RAFT_CONF_MAX (2 * CB_CLUSTER_NODES_MAX)
+/* "NAME=HOST:PORT", which libraft takes for the address of a member. */
+#define CB_RAFT_SERVER_MAX (CB_NODE_NAME_MAX + 1 + CB_ADDRESS_MAX)
 
 /* --- links between nodes (ADR 7) --- */
 /* Payload of a frame; the largest is one entry, or an AppendEntries, with its head. */

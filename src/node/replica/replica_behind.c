@@ -21,7 +21,7 @@ struct tell {
     struct raft_io_send send; /* ours */
 };
 
-static struct replica_peer *peer_of(struct replica *r, uint64_t id)
+struct replica_peer *replica_peer_of(struct replica *r, uint64_t id)
 {
     struct replica_peer *spare = NULL;
     for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
@@ -44,7 +44,8 @@ static void on_told(struct raft_io_send *send, int status)
     struct tell *t = send->data;
     struct replica *r = t->r;
     if (status != 0 && replica_is_member(r, t->to)) {
-        peer_of(r, t->to)->told_ms = 0; /* after a broken connection it may go again at once */
+        replica_peer_of(r, t->to)->told_ms =
+            0; /* after a broken connection it may go again at once */
     }
     cb_list_remove(&t->link);
     replica_enter(r);
@@ -73,7 +74,7 @@ void replica_send_install(struct replica *r,
                           raft_io_send_cb cb)
 {
     const struct raft_buffer *marker = &message->install_snapshot.data;
-    struct replica_peer *p = peer_of(r, message->server_id);
+    struct replica_peer *p = replica_peer_of(r, message->server_id);
     uint64_t now = replica_now_ms(r);
     uint64_t index;
     if (p->told_ms != 0 && now - p->told_ms < CB_RAFT_INSTALL_RESEND_MS) {
@@ -96,7 +97,7 @@ void replica_send_install(struct replica *r,
 void replica_state_asked(struct replica *r, uint64_t id)
 {
     if (replica_is_member(r, id)) {
-        peer_of(r, id)->wanted_ms = replica_now_ms(r);
+        replica_peer_of(r, id)->wanted_ms = replica_now_ms(r);
     }
 }
 

@@ -193,6 +193,9 @@ bool replica_guard_recv(struct replica *r, struct raft_message *m)
     if (m->server_id == r->raft.id || !replica_is_member(r, m->server_id)) {
         return drop_unknown(r, m);
     }
+    if (r->raft.configuration.n > 0) {
+        replica_peer_of(r, m->server_id)->heard_ms = replica_now_ms(r);
+    }
     switch (m->type) {
     case RAFT_APPEND_ENTRIES:
         replica_gone_heard_leader(r, m->append_entries.term);

@@ -19,13 +19,20 @@
 /* The longest sentence for the operator. */
 #define REPLICA_MESSAGE_MAX 512
 
-/* A member that was too far behind for the log. */
+/* Another member. */
 struct replica_peer {
     uint64_t id;         /* 0: the slot is free */
+    uint64_t heard_ms;   /* when something came from it; 0: never */
     uint64_t told_ms;    /* when it was last told to fetch the state; 0: never, or in vain */
     uint64_t wanted_ms;  /* told, or last asked for a part of it here */
     uint64_t told_index; /* of the snapshot */
     bool is_behind;      /* told, and it has not reached that yet */
+};
+
+/* What a configuration is known by. */
+struct replica_conf_mark {
+    uint64_t committed;   /* index of the one that is known to be committed */
+    uint64_t uncommitted; /* of the present one, 0: it is that */
 };
 
 /* A snapshot that is being taken or installed; libraft has at most one at a time. */
@@ -96,6 +103,11 @@ struct replica {
     uint64_t stands_in_term; /* its leader is gone: for election at stands_at_ms; 0: no */
     uint64_t stands_at_ms;
 
+    /* replica_members.c */
+    struct raft_change change;     /* libraft's while it lasts */
+    struct replica_conf_mark told; /* to the owner */
+    uint64_t promote_at_ms;        /* not before then, after one that failed */
+
     /* replica_snapshot.c */
     struct replica_put put;
     struct replica_mark install_applied; /* where the state being installed goes */
@@ -123,6 +135,15 @@ void replica_configuration(const struct replica_config *c, struct raft_configura
 /* replica_propose.c */
 int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result);
 void replica_release_requests(struct replica *r, bool all);
+
+/* replica_members.c */
+void replica_member_text(const struct replica_member *m, char out[static CB_RAFT_SERVER_MAX]);
+/* The part of such a text that is the address. */
+const char *replica_text_address(const char *text);
+/* At the end of a call into libraft, when it may be called again. */
+void replica_members_tell(struct replica *r);
+/* As leader: brings members that have no vote closer to one. */
+void replica_members_tick(struct replica *r);
 
 /* replica_guard_recv.c: false means that the message was dropped and what it owned is freed. */
 CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
@@ -183,6 +204,8 @@ void replica_put_continue(struct replica *r);
 void replica_gets_drop(struct replica *r);
 
 /* replica_behind.c */
+/* The slot of a member. */
+struct replica_peer *replica_peer_of(struct replica *r, uint64_t id);
 /* Tells the member to fetch the state; calls `cb` once, perhaps now. */
 void replica_send_install(struct replica *r,
                           struct raft_io_send *req,

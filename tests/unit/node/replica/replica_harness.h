@@ -6,7 +6,8 @@
 #include "node/replica/replica.h"
 #include "support/fake_raft_io.h"
 
-#define HARNESS_MEMBERS 3
+#define HARNESS_MEMBERS 3 /* of the first configuration */
+#define HARNESS_SLOTS 5   /* with those that a test adds */
 
 struct toy_state {
     struct replica_mark applied;
@@ -21,6 +22,7 @@ struct member {
     struct replica *r; /* NULL: down */
     struct replica_view view;
     unsigned view_changes;
+    unsigned members_changes;
     /* memory */
     struct toy_state state;
     struct toy_state arriving; /* installed, not yet swapped in */
@@ -47,8 +49,9 @@ struct member {
 
 struct cluster {
     struct fake_world *world;
-    struct member m[HARNESS_MEMBERS];
-    struct replica_member members[HARNESS_MEMBERS];
+    size_t count; /* of the slots in use */
+    struct member m[HARNESS_SLOTS];
+    struct replica_member members[HARNESS_SLOTS];
     struct replica_config config; /* a test may change it before a boot */
     uint64_t proposed;
 };
@@ -58,6 +61,9 @@ void cluster_init(struct cluster *c, uint64_t seed);
 /* With nothing on disk and nothing running. */
 void cluster_init_empty(struct cluster *c, uint64_t seed);
 void cluster_fini(struct cluster *c);
+
+/* One more machine, with nothing on disk and nothing running: the next id. */
+struct member *cluster_add_machine(struct cluster *c);
 
 void member_bootstrap(struct member *m);
 enum replica_start_result member_boot(struct member *m);
