@@ -165,6 +165,11 @@ static void led(void *data, uint64_t term, const char *leader)
     sim_notice_led(data, term, leader);
 }
 
+static void on_members(void *data)
+{
+    (void)data;
+}
+
 static bool must_wait(void *data)
 {
     (void)data;
@@ -257,9 +262,7 @@ static void make_core(struct sim_node *n)
         .data_dir = n->dir,
     };
     for (uint64_t id = 1; id <= n->sim->options.nodes; id++) {
-        if (id != n->id) {
-            config.others[config.n_others++] = id;
-        }
+        config.members[config.n_members++] = id;
     }
     const struct core_env env = {
         .data = n,
@@ -273,6 +276,7 @@ static void make_core(struct sim_node *n)
         .serving = serving,
         .led = led,
         .must_wait = must_wait,
+        .members = on_members,
         .address_of = address_of,
         .ask_clock = sim_clock_ask,
         .ask_state = sim_state_ask,
