@@ -144,6 +144,16 @@ _Noreturn static void die_removed(const struct node *n)
            n->options->name, n->id, n->options->data_dir);
 }
 
+static bool has(const struct node_member *members, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void node_members_changed(void *data)
 {
     struct node *n = data;
@@ -156,13 +166,15 @@ void node_members_changed(void *data)
         memcpy(members[i].raft, found[i].address, sizeof(members[i].raft));
         node_grpc_of_raft(members[i].raft, members[i].grpc);
     }
+    if (!has(members, count, n->id) && n->phase == NODE_JOINED) {
+        return; /* the log here ends before it was added */
+    }
     node_members_set(n, members, count);
-    if (node_member(n, n->id) == NULL) {
-        if (replica_members_are_settled(n->replica)) {
-            die_removed(n);
-        }
-    } else if (n->phase == NODE_JOINED) {
+    if (n->phase == NODE_JOINED) {
         node_store_set_phase(n, NODE_BOOTSTRAPPED);
+    }
+    if (!has(members, count, n->id) && replica_members_are_settled(n->replica)) {
+        die_removed(n);
     }
 }
 

@@ -219,13 +219,18 @@ void replica_member_gone(struct replica *r, uint64_t id);
 
 /* For whoever runs the loop: the end of a turn. */
 void replica_turn(struct replica *r);
-/* True for an id of the group's present configuration, or for any id while that is empty. */
+/* True for an id of the group's present configuration. */
 bool replica_is_member(const struct replica *r, uint64_t id);
+/* May that id speak here? A member may; and who is none as far as this member knows may be a leader
+ * whose addition it has not heard of yet: without its messages it never would (Raft thesis, section
+ * 4.1). There is room for a few of them, and who says nothing for a while is forgotten. */
+bool replica_accepts(struct replica *r, uint64_t id);
 
 /* X(name, what). g*: the guards of docs/adr on libraft, which say what libraft does without them.
  */
 #define REPLICA_COUNTERS(X)                                                                        \
-    X(g0_unknown_sender, "messages from an id that is no member, or that make no sense")           \
+    X(g0_unknown_sender, "answers of an id that is no member, messages that make no sense")        \
+    X(strangers, "messages of an id that is no member as far as this one knows")                   \
     X(g1_cut_at_change, "entries cut before a configuration change that was not first")            \
     X(g2_install_while_busy, "snapshots refused while one was taken or installed")                 \
     X(g3_commit_would_go_back, "messages whose commit index would have lowered ours")              \

@@ -188,13 +188,21 @@ static bool drop_unknown(struct replica *r, struct raft_message *m)
     return false;
 }
 
+/* False: it is none of those that may speak, or answers what it was not asked. */
+static bool note_sender(struct replica *r, const struct raft_message *m)
+{
+    if (replica_is_member(r, m->server_id)) {
+        replica_peer_of(r, m->server_id)->heard_ms = replica_now_ms(r);
+        return true;
+    }
+    return m->type != RAFT_APPEND_ENTRIES_RESULT && m->type != RAFT_REQUEST_VOTE_RESULT &&
+           replica_stranger_heard(r, m->server_id, m->server_address);
+}
+
 bool replica_guard_recv(struct replica *r, struct raft_message *m)
 {
-    if (m->server_id == r->raft.id || !replica_is_member(r, m->server_id)) {
+    if (m->server_id == r->raft.id || !note_sender(r, m)) {
         return drop_unknown(r, m);
-    }
-    if (r->raft.configuration.n > 0) {
-        replica_peer_of(r, m->server_id)->heard_ms = replica_now_ms(r);
     }
     switch (m->type) {
     case RAFT_APPEND_ENTRIES:

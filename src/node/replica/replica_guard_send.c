@@ -21,17 +21,6 @@ static void mend_install(struct replica *r, struct raft_install_snapshot *s)
     }
 }
 
-/* The pointer in libraft's message may be of a configuration that is freed already; only a node
- * that has no configuration yet must trust it. */
-static const char *address_for(const struct replica *r, const struct raft_message *m)
-{
-    const char *address = replica_address_of(r, m->server_id);
-    if (address == NULL && r->raft.configuration.n == 0) {
-        return m->server_address;
-    }
-    return address;
-}
-
 int replica_io_send(struct raft_io *io,
                     struct raft_io_send *req,
                     const struct raft_message *message,
@@ -39,7 +28,8 @@ int replica_io_send(struct raft_io *io,
 {
     struct replica *r = replica_of_io(io);
     struct raft_message m = *message;
-    m.server_address = address_for(r, message);
+    /* The pointer in libraft's message may be of a configuration that is freed already. */
+    m.server_address = replica_address_of(r, message->server_id);
     if (m.server_address == NULL) {
         r->counters.sends_to_unknown++;
         cb(req, RAFT_NOCONNECTION);

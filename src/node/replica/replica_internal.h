@@ -29,6 +29,13 @@ struct replica_peer {
     bool is_behind;      /* told, and it has not reached that yet */
 };
 
+/* Who speaks, and is no member as far as this one knows. */
+struct replica_stranger {
+    uint64_t id; /* 0: the slot is free */
+    uint64_t heard_ms;
+    char address[CB_ADDRESS_MAX]; /* as it says */
+};
+
 /* What a configuration is known by. */
 struct replica_conf_mark {
     uint64_t committed;   /* index of the one that is known to be committed */
@@ -106,7 +113,8 @@ struct replica {
     /* replica_members.c */
     struct raft_change change;     /* libraft's while it lasts */
     struct replica_conf_mark told; /* to the owner */
-    uint64_t promote_at_ms;        /* not before then, after one that failed */
+    struct replica_stranger strangers[CB_CLUSTER_NODES_MAX];
+    uint64_t promote_at_ms; /* not before then, after one that failed */
 
     /* replica_snapshot.c */
     struct replica_put put;
@@ -127,7 +135,8 @@ struct replica *replica_of_io(const struct raft_io *io);
 uint64_t replica_now_ms(struct replica *r);
 /* The term of the entry at `index` as libraft has it in memory, 0 when it has none. */
 uint64_t replica_trail_term(const struct raft *raft, uint64_t index);
-/* The id's address in the group's present configuration, else in the configured list, else NULL. */
+/* The id's address in the group's present configuration, else in the configured list, else as it
+ * said itself, else NULL. */
 const char *replica_address_of(const struct replica *r, uint64_t id);
 /* One voter per member; `out` is to be closed. */
 void replica_configuration(const struct replica_config *c, struct raft_configuration *out);
@@ -142,6 +151,10 @@ void replica_member_text(const struct replica_member *m, char out[static CB_RAFT
 const char *replica_text_address(const char *text);
 /* At the end of a call into libraft, when it may be called again. */
 void replica_members_tell(struct replica *r);
+/* A stranger has sent something from there. False: there are too many of them. */
+bool replica_stranger_heard(struct replica *r, uint64_t id, const char *address);
+/* NULL: none of that id was heard. */
+const char *replica_stranger_address(const struct replica *r, uint64_t id);
 /* As leader: brings members that have no vote closer to one. */
 void replica_members_tick(struct replica *r);
 

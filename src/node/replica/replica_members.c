@@ -14,6 +14,8 @@
 
 /* After a change that libraft did not take. */
 #define RETRY_MS 5000
+/* Of silence, until a stranger is forgotten. */
+#define STRANGER_MS 10000
 
 /* ---- names ---- */
 
@@ -57,8 +59,11 @@ size_t replica_members(const struct replica *r, struct replica_member *out)
     const struct raft_configuration *c = &r->raft.configuration;
     size_t n = 0;
     if (c->n == 0) {
-        memcpy(out, r->members, r->config.member_count * sizeof out[0]);
-        return r->config.member_count;
+        for (; n < r->config.member_count; n++) {
+            out[n] = r->members[n];
+            out[n].role = REPLICA_SPARE; /* nobody knows */
+        }
+        return n;
     }
     for (unsigned i = 0; i < c->n && n < CB_CLUSTER_NODES_MAX; i++) {
         member_of(&c->servers[i], &out[n++]);
@@ -258,4 +263,60 @@ void replica_members_tick(struct replica *r)
         replica_leave(r);
         return;
     }
+}
+
+/* ---- who is no member as far as this one knows ---- */
+
+static bool is_forgotten(struct replica *r, const struct replica_stranger *s)
+{
+    return s->id == 0 || replica_is_member(r, s->id) ||
+           replica_now_ms(r) - s->heard_ms > STRANGER_MS;
+}
+
+static struct replica_stranger *stranger_of(struct replica *r, uint64_t id)
+{
+    struct replica_stranger *spare = NULL;
+    for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
+        struct replica_stranger *s = &r->strangers[i];
+        if (s->id == id) {
+            return s;
+        }
+        spare = is_forgotten(r, s) ? s : spare;
+    }
+    if (spare != NULL) {
+        *spare = (struct replica_stranger){.id = id, .heard_ms = replica_now_ms(r)};
+    }
+    return spare;
+}
+
+bool replica_accepts(struct replica *r, uint64_t id)
+{
+    if (replica_is_member(r, id)) {
+        return true;
+    }
+    const struct replica_stranger *s = id != 0 ? stranger_of(r, id) : NULL;
+    return s != NULL && !is_forgotten(r, s);
+}
+
+bool replica_stranger_heard(struct replica *r, uint64_t id, const char *address)
+{
+    struct replica_stranger *s = id != 0 ? stranger_of(r, id) : NULL;
+    if (s == NULL) {
+        return false;
+    }
+    s->heard_ms = replica_now_ms(r);
+    copy_text(s->address, sizeof s->address, address, strlen(address));
+    r->counters.strangers++;
+    return true;
+}
+
+const char *replica_stranger_address(const struct replica *r, uint64_t id)
+{
+    for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
+        const struct replica_stranger *s = &r->strangers[i];
+        if (s->id == id && s->address[0] != '\0') {
+            return s->address;
+        }
+    }
+    return NULL;
 }

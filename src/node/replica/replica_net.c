@@ -116,7 +116,7 @@ static int io_send(struct raft_io *io,
 static bool is_member(void *data, uint64_t id)
 {
     const struct replica_net *n = data;
-    return n->replica == NULL || replica_is_member(n->replica, id);
+    return n->replica == NULL || replica_accepts(n->replica, id);
 }
 
 static bool

@@ -31,7 +31,7 @@ const char *replica_address_of(const struct replica *r, uint64_t id)
             return r->members[i].address;
         }
     }
-    return NULL;
+    return replica_stranger_address(r, id);
 }
 
 bool replica_is_member(const struct replica *r, uint64_t id)
@@ -42,7 +42,7 @@ bool replica_is_member(const struct replica *r, uint64_t id)
             return true;
         }
     }
-    return c->n == 0;
+    return false;
 }
 
 struct replica_mark replica_appended(const struct replica *r)

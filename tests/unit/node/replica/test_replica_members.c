@@ -287,6 +287,33 @@ static void a_change_that_would_stop_the_group_is_refused(void **state)
     cluster_fini(&c);
 }
 
+/* A member was down while another was added and became the leader: of that one it has never heard,
+ * and has the news from it alone. */
+static void a_leader_that_is_not_known_is_followed(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_init(&c, 10);
+    struct member *leader = settled_leader(&c);
+    struct member *away = cluster_other(&c, leader);
+    member_crash(away);
+    struct member *n4 = cluster_add_machine(&c);
+    boot(n4);
+    fake_world_run(c.world, 1000);
+    assert_int_equal(add(leader, n4), REPLICA_CHANGE_BEGUN);
+    cluster_run_until(&c, JOIN_DEADLINE_MS, four_vote);
+    fake_node_enter(leader->node);
+    assert_true(replica_transfer(leader->r, n4->node->id));
+    fake_node_leave(leader->node);
+    fake_world_run(c.world, 200);
+    assert_ptr_equal(settled_leader(&c), n4);
+    boot(away);
+    cluster_write(&c, n4, 20);
+    cluster_run_until(&c, 5000, four_vote);
+    assert_true(member_counters(away).strangers > 0);
+    cluster_fini(&c);
+}
+
 static void the_members_survive_a_restart_of_all(void **state)
 {
     (void)state;
@@ -323,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_change_that_was_not_committed_is_taken_back),
         cmocka_unit_test(one_that_goes_is_heard_no_more),
         cmocka_unit_test(a_change_that_would_stop_the_group_is_refused),
+        cmocka_unit_test(a_leader_that_is_not_known_is_followed),
         cmocka_unit_test(the_members_survive_a_restart_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
