@@ -144,6 +144,18 @@ _Noreturn static void die_removed(const struct node *n)
            n->options->name, n->id, n->options->data_dir);
 }
 
+static void tell_proxies(const struct node *n)
+{
+    const char *addresses[CB_CLUSTER_NODES_MAX];
+    for (size_t i = 0; i < n->n_members; i++) {
+        addresses[i] = n->members[i].grpc;
+    }
+    if (n->service != NULL && replica_members_index(n->replica) != 0) {
+        service_set_members(n->service, replica_members_index(n->replica), addresses,
+                            (uint32_t)n->n_members);
+    }
+}
+
 static bool has(const struct node_member *members, size_t count, uint64_t id)
 {
     for (size_t i = 0; i < count; i++) {
@@ -170,6 +182,7 @@ void node_members_changed(void *data)
         return; /* the log here ends before it was added */
     }
     node_members_set(n, members, count);
+    tell_proxies(n);
     if (n->phase == NODE_JOINED) {
         node_store_set_phase(n, NODE_BOOTSTRAPPED);
     }

@@ -83,8 +83,7 @@ struct word {
     struct sim_proxy *proxy;
     struct sim_node *node;
     uint64_t number; /* of the watch that it belongs to */
-    uint64_t term;
-    char leader[32];
+    struct wire_leadership said;
 };
 
 static struct sim_watch *watch_of(struct sim_proxy *p, const struct sim_node *n)
@@ -133,7 +132,7 @@ static void on_told(void *arg)
                 on_told, cb_free, w);
     } else {
         s->counters.leaders_told++;
-        engine_watch_told(w->proxy->engine, from - 1, w->term, w->leader, sim_proxy_now(w->proxy));
+        engine_watch_told(w->proxy->engine, from - 1, &w->said, sim_proxy_now(w->proxy));
         cb_free(w);
     }
 }
@@ -147,8 +146,8 @@ static void tell(struct sim_node *n, struct sim_proxy *p)
         return;
     }
     struct word *w = word_of(p, n);
-    w->term = n->led_term;
-    snprintf(w->leader, sizeof w->leader, "%s", n->led_by);
+    w->said.term = n->led_term;
+    snprintf(w->said.leader, sizeof w->said.leader, "%s", n->led_by);
     watch->last_ns = at > watch->last_ns ? at : watch->last_ns;
     fake_at(&p->process, watch->last_ns, on_told, cb_free, w);
 }

@@ -91,6 +91,14 @@ static void watch_open(void *ctx, uint32_t node)
     sim_notice_watch(p, &p->sim->nodes[node + 1]);
 }
 
+/* Proxies are told of all machines when they start. */
+static bool node_found(void *ctx, uint32_t node, const char *address)
+{
+    const struct sim_proxy *p = ctx;
+    sim_fail(p->sim, "wire", "%s is told of node %u at %s, where there is none", p->name, node,
+             address);
+}
+
 static void superseded(void *ctx, struct cb_span address)
 {
     struct sim_proxy *p = ctx;
@@ -199,6 +207,7 @@ void sim_proxy_boot(struct sim_proxy *p)
         .stream_close = stream_close,
         .stream_send = stream_send,
         .watch_open = watch_open,
+        .node_found = node_found,
         .superseded = superseded,
         .facts = facts,
         .note = note,

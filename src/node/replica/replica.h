@@ -166,7 +166,9 @@ CB_MUST_USE bool replica_transfer(struct replica *r, uint64_t id);
 /* Who belongs to the group, in the order of its configuration: those of replica_config while there
  * is none. How many. `out` has room for CB_CLUSTER_NODES_MAX. */
 size_t replica_members(const struct replica *r, struct replica_member *out);
-/* That configuration is known to be committed; the one before it counts no more. */
+/* The index of that configuration in the log; 0: there is none. */
+uint64_t replica_members_index(const struct replica *r);
+/* It is known to be committed; the one before it counts no more. */
 bool replica_members_are_settled(const struct replica *r);
 
 enum replica_change_result {

@@ -71,6 +71,13 @@ size_t replica_members(const struct replica *r, struct replica_member *out)
     return n;
 }
 
+uint64_t replica_members_index(const struct replica *r)
+{
+    const struct raft *raft = &r->raft;
+    return raft->configuration_uncommitted_index != 0 ? raft->configuration_uncommitted_index
+                                                      : raft->configuration_committed_index;
+}
+
 bool replica_members_are_settled(const struct replica *r)
 {
     return r->raft.configuration_uncommitted_index == 0;

@@ -50,6 +50,12 @@ void service_set_serving(struct service *s, bool serving);
 /* Who leads, for those who watch: `leader` is the address of its gRPC port, "" when none is known,
  * of which nothing is said. */
 void service_set_leader(struct service *s, uint64_t term, const char *leader);
+/* And who belongs to the cluster, by the addresses of their gRPC ports: a newer list has a higher
+ * `index` (> 0). */
+void service_set_members(struct service *s,
+                         uint64_t index,
+                         const char *const *addresses,
+                         uint32_t count);
 const struct service_counters *service_counters_get(const struct service *s);
 
 void service_change_reply(struct rpc_call *call, const struct wire_change_reply *m);
