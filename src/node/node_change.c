@@ -12,7 +12,10 @@
 #include "common/rpc/rpc_server.h"
 #include "common/sys/cb_log.h"
 
-#define IDENTIFY_TIMEOUT_NS (3 * CB_NS_PER_S)
+#define IDENTIFY_TIMEOUT_NS CB_NS_PER_S
+/* For a node that was started just now. */
+#define PATIENCE_NS (3 * CB_NS_PER_S)
+#define ASK_AGAIN_MS 200
 /* Between looks at how far it is. */
 #define POLL_MS 20
 /* Below the deadline that the tool has for the call. */
@@ -25,7 +28,8 @@ struct node_change {
     struct node_member member; /* to be added */
     struct rpc_client *client; /* to that; NULL: none */
     uv_timer_t timer;
-    uint64_t id; /* to be removed or to lead */
+    uint64_t until_ns; /* is the node that is to be added waited for */
+    uint64_t id;       /* to be removed or to lead */
     unsigned polls_left;
     bool is_over; /* answered */
 };
@@ -214,6 +218,13 @@ static void take_identity(struct node_change *c, const struct wire_identify_repl
     }
 }
 
+static void ask(struct node_change *c);
+
+static void on_ask_again(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
 static void on_identified(void *ctx, const struct rpc_status *status, struct cb_span bytes)
 {
     struct node_change *c = ctx;
@@ -221,7 +232,9 @@ static void on_identified(void *ctx, const struct rpc_status *status, struct cb_
     if (c->is_over) {
         return;
     }
-    if (status->code != RPC_OK) {
+    if (status->code != RPC_OK && cb_clock_monotonic_ns(c->n->clock) < c->until_ns) {
+        CB_ASSERT(uv_timer_start(&c->timer, on_ask_again, ASK_AGAIN_MS, 0) == 0);
+    } else if (status->code != RPC_OK) {
         ANSWER(c, WIRE_CHANGE_REFUSED,
                "no node answers at %s (%s): start coolbeans-node --name %s --join there first",
                c->q.grpc, rpc_code_name(status->code), c->q.name);
@@ -232,10 +245,18 @@ static void on_identified(void *ctx, const struct rpc_status *status, struct cb_
     }
 }
 
-static void begin_add(struct node_change *c)
+static void ask(struct node_change *c)
 {
     const struct wire_identify_request q = {.cluster = c->n->cluster, .id = c->n->id};
     struct cb_buf bytes = CB_BUF_NULL;
+    wire_identify_request_encode(&q, &bytes);
+    (void)rpc_client_call(c->client, "/coolbeans.v1.Cluster/Identify", &bytes, IDENTIFY_TIMEOUT_NS,
+                          on_identified, c);
+    cb_buf_fini(&bytes);
+}
+
+static void begin_add(struct node_change *c)
+{
     memcpy(c->member.name, c->q.name, sizeof(c->member.name));
     if (strspn(c->q.name, CB_NODE_NAME_CHARS) != strlen(c->q.name) ||
         !node_addresses(c->q.grpc, c->member.grpc, c->member.raft)) {
@@ -247,10 +268,8 @@ static void begin_add(struct node_change *c)
     }
     const struct rpc_client_config config = {.target = c->member.grpc};
     c->client = rpc_client_create(c->n->rpc, &config);
-    wire_identify_request_encode(&q, &bytes);
-    (void)rpc_client_call(c->client, "/coolbeans.v1.Cluster/Identify", &bytes, IDENTIFY_TIMEOUT_NS,
-                          on_identified, c);
-    cb_buf_fini(&bytes);
+    c->until_ns = cb_clock_monotonic_ns(c->n->clock) + PATIENCE_NS;
+    ask(c);
 }
 
 /* ---- remove, transfer ---- */
