@@ -59,6 +59,7 @@ struct node {
     struct node_join *join;                           /* while it waits until it is one */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
     size_t n_members;
+    uint64_t asked_ns;  /* node_members.c, when others were last asked for a stranger */
     uint64_t missed_ns; /* node_members.c, since when there is no leader; 0: there is one */
     uv_timer_t gone_timer;
     struct node_change *change; /* one that is under way */
@@ -122,6 +123,8 @@ void node_members_load(struct node *n);
 void node_members_set(struct node *n, const struct node_member *members, size_t count);
 /* For core_env. */
 void node_members_changed(void *data);
+/* For core_env: asks the members that this node knows whether that is one. */
+void node_members_on_stranger(void *data, uint64_t id);
 /* NULL: there is none. */
 const struct node_member *node_member(const struct node *n, uint64_t id);
 /* The gRPC address of a member, empty when there is no such id. */

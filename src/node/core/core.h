@@ -86,6 +86,8 @@ struct core_env {
     /* Who belongs to the cluster (replica_members), or the role of one, has changed; also
      * from within the owner's own call that changes it. */
     void (*members)(void *data);
+    /* As in replica_events. */
+    void (*stranger)(void *data, uint64_t id);
     /* The gRPC address of a member, "" when there is no such id. */
     const char *(*address_of)(void *data, uint64_t id);
     /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from

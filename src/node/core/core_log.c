@@ -78,6 +78,12 @@ static void on_members(void *data)
     c->env.members(c->env.data);
 }
 
+static void on_stranger(void *data, uint64_t id)
+{
+    const struct core *c = data;
+    c->env.stranger(c->env.data, id);
+}
+
 static void on_turn(void *data)
 {
     core_turn(data);
@@ -111,6 +117,7 @@ void core_replica_events(struct core *c, struct replica_events *out)
         .apply = on_apply,
         .role = on_role,
         .members = on_members,
+        .stranger = on_stranger,
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,

@@ -97,6 +97,10 @@ struct replica_events {
     void (*role)(void *data, const struct replica_view *view);
     /* replica_members may give something else than when this was called last. May be NULL. */
     void (*members)(void *data);
+    /* An id wants to speak here that is no member, as far as this one knows. It may be a leader of
+     * whose addition it has not heard, and never will without its messages: the owner finds out and
+     * calls replica_know, not from within the call. Comes with each attempt. May be NULL. */
+    void (*stranger)(void *data, uint64_t id);
     /* Once per turn of the loop, after what was read in it: the moment to propose a batch. */
     void (*turn)(void *data);
     /* The owner calls replica_durable once its stored state has reached `index`: a snapshot there
@@ -223,16 +227,17 @@ void replica_member_gone(struct replica *r, uint64_t id);
 void replica_turn(struct replica *r);
 /* True for an id of the group's present configuration. */
 bool replica_is_member(const struct replica *r, uint64_t id);
-/* May that id speak here? A member may; and who is none as far as this member knows may be a leader
- * whose addition it has not heard of yet: without its messages it never would (Raft thesis, section
- * 4.1). There is room for a few of them, and who says nothing for a while is forgotten. */
+/* May that id speak here? A member may, and who was told of by replica_config or replica_know. */
 bool replica_accepts(struct replica *r, uint64_t id);
+/* It is a member, as another one says: one of whose addition this one has not heard yet. There is
+ * room for CB_CLUSTER_NODES_MAX; the oldest is forgotten. */
+void replica_know(struct replica *r, const struct replica_member *member);
 
 /* X(name, what). g*: the guards of docs/adr on libraft, which say what libraft does without them.
  */
 #define REPLICA_COUNTERS(X)                                                                        \
-    X(g0_unknown_sender, "answers of an id that is no member, messages that make no sense")        \
-    X(strangers, "messages of an id that is no member as far as this one knows")                   \
+    X(g0_unknown_sender, "messages from an id that is no member, or that make no sense")           \
+    X(heard_by_word, "messages of one that is a member by the word of another alone")              \
     X(g1_cut_at_change, "entries cut before a configuration change that was not first")            \
     X(g2_install_while_busy, "snapshots refused while one was taken or installed")                 \
     X(g3_commit_would_go_back, "messages whose commit index would have lowered ours")              \
@@ -249,6 +254,7 @@ bool replica_accepts(struct replica *r, uint64_t id);
       "votes asked for when the leader had been silent for an election timeout")                   \
     X(members_changed, "configurations that this member put into the log as leader")               \
     X(members_change_failed, "configurations that could not be put there")                         \
+    X(g16_members_of_snapshot, "snapshots whose members were those of before the last change")     \
     X(leaders_gone, "times the process that led was seen to be gone")                              \
     X(successions, "elections begun because of that, without waiting for a timeout")               \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \

@@ -29,13 +29,6 @@ struct replica_peer {
     bool is_behind;      /* told, and it has not reached that yet */
 };
 
-/* Who speaks, and is no member as far as this one knows. */
-struct replica_stranger {
-    uint64_t id; /* 0: the slot is free */
-    uint64_t heard_ms;
-    char address[CB_ADDRESS_MAX]; /* as it says */
-};
-
 /* What a configuration is known by. */
 struct replica_conf_mark {
     uint64_t committed;   /* index of the one that is known to be committed */
@@ -59,6 +52,7 @@ struct replica_put {
     const struct raft_snapshot *snapshot;
     raft_io_snapshot_put_cb cb;
     struct raft_io_snapshot_put put; /* ours */
+    struct raft_snapshot mended;     /* g16 */
 };
 
 struct replica {
@@ -111,10 +105,11 @@ struct replica {
     uint64_t stands_at_ms;
 
     /* replica_members.c */
-    struct raft_change change;     /* libraft's while it lasts */
-    struct replica_conf_mark told; /* to the owner */
-    struct replica_stranger strangers[CB_CLUSTER_NODES_MAX];
-    uint64_t promote_at_ms; /* not before then, after one that failed */
+    struct raft_change change;                         /* libraft's while it lasts */
+    struct replica_conf_mark told;                     /* to the owner */
+    struct replica_member known[CB_CLUSTER_NODES_MAX]; /* by the word of another; id 0: free */
+    size_t known_next;                                 /* the oldest */
+    uint64_t promote_at_ms;                            /* not before then, after one that failed */
 
     /* replica_snapshot.c */
     struct replica_put put;
@@ -135,8 +130,7 @@ struct replica *replica_of_io(const struct raft_io *io);
 uint64_t replica_now_ms(struct replica *r);
 /* The term of the entry at `index` as libraft has it in memory, 0 when it has none. */
 uint64_t replica_trail_term(const struct raft *raft, uint64_t index);
-/* The id's address in the group's present configuration, else in the configured list, else as it
- * said itself, else NULL. */
+/* The id's address in the group's present configuration, else as was told of it, else NULL. */
 const char *replica_address_of(const struct replica *r, uint64_t id);
 /* One voter per member; `out` is to be closed. */
 void replica_configuration(const struct replica_config *c, struct raft_configuration *out);
@@ -151,10 +145,8 @@ void replica_member_text(const struct replica_member *m, char out[static CB_RAFT
 const char *replica_text_address(const char *text);
 /* At the end of a call into libraft, when it may be called again. */
 void replica_members_tell(struct replica *r);
-/* A stranger has sent something from there. False: there are too many of them. */
-bool replica_stranger_heard(struct replica *r, uint64_t id, const char *address);
-/* NULL: none of that id was heard. */
-const char *replica_stranger_address(const struct replica *r, uint64_t id);
+/* One that is a member by the word of another, or as replica_config says; NULL: none is. */
+const struct replica_member *replica_known(const struct replica *r, uint64_t id);
 /* As leader: brings members that have no vote closer to one. */
 void replica_members_tick(struct replica *r);
 

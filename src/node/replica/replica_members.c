@@ -14,8 +14,6 @@
 
 /* After a change that libraft did not take. */
 #define RETRY_MS 5000
-/* Of silence, until a stranger is forgotten. */
-#define STRANGER_MS 10000
 
 /* ---- names ---- */
 
@@ -272,58 +270,42 @@ void replica_members_tick(struct replica *r)
     }
 }
 
-/* ---- who is no member as far as this one knows ---- */
+/* ---- who is one by the word of others ---- */
 
-static bool is_forgotten(struct replica *r, const struct replica_stranger *s)
+const struct replica_member *replica_known(const struct replica *r, uint64_t id)
 {
-    return s->id == 0 || replica_is_member(r, s->id) ||
-           replica_now_ms(r) - s->heard_ms > STRANGER_MS;
+    for (size_t i = 0; i < r->config.member_count; i++) {
+        if (r->members[i].id == id) {
+            return &r->members[i];
+        }
+    }
+    for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
+        if (r->known[i].id == id) {
+            return &r->known[i];
+        }
+    }
+    return NULL;
 }
 
-static struct replica_stranger *stranger_of(struct replica *r, uint64_t id)
+void replica_know(struct replica *r, const struct replica_member *member)
 {
-    struct replica_stranger *spare = NULL;
-    for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
-        struct replica_stranger *s = &r->strangers[i];
-        if (s->id == id) {
-            return s;
-        }
-        spare = is_forgotten(r, s) ? s : spare;
+    CB_ASSERT(member->id != 0);
+    if (replica_known(r, member->id) == NULL) {
+        r->known[r->known_next] = *member;
+        r->known_next = (r->known_next + 1) % CB_CLUSTER_NODES_MAX;
     }
-    if (spare != NULL) {
-        *spare = (struct replica_stranger){.id = id, .heard_ms = replica_now_ms(r)};
-    }
-    return spare;
 }
 
 bool replica_accepts(struct replica *r, uint64_t id)
 {
-    if (replica_is_member(r, id)) {
-        return true;
-    }
-    const struct replica_stranger *s = id != 0 ? stranger_of(r, id) : NULL;
-    return s != NULL && !is_forgotten(r, s);
-}
-
-bool replica_stranger_heard(struct replica *r, uint64_t id, const char *address)
-{
-    struct replica_stranger *s = id != 0 ? stranger_of(r, id) : NULL;
-    if (s == NULL) {
+    if (id == 0) {
         return false;
     }
-    s->heard_ms = replica_now_ms(r);
-    copy_text(s->address, sizeof s->address, address, strlen(address));
-    r->counters.strangers++;
-    return true;
-}
-
-const char *replica_stranger_address(const struct replica *r, uint64_t id)
-{
-    for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
-        const struct replica_stranger *s = &r->strangers[i];
-        if (s->id == id && s->address[0] != '\0') {
-            return s->address;
-        }
+    if (replica_is_member(r, id) || replica_known(r, id) != NULL) {
+        return true;
     }
-    return NULL;
+    if (r->events.stranger != NULL) {
+        r->events.stranger(r->events.data, id);
+    }
+    return false;
 }

@@ -26,12 +26,8 @@ const char *replica_address_of(const struct replica *r, uint64_t id)
             return replica_text_address(c->servers[i].address);
         }
     }
-    for (size_t i = 0; i < r->config.member_count; i++) {
-        if (r->members[i].id == id) {
-            return r->members[i].address;
-        }
-    }
-    return replica_stranger_address(r, id);
+    const struct replica_member *m = replica_known(r, id);
+    return m == NULL ? NULL : m->address;
 }
 
 bool replica_is_member(const struct replica *r, uint64_t id)

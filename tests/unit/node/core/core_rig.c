@@ -135,6 +135,12 @@ static void on_led(void *data, uint64_t term, const char *leader)
     snprintf(r->led_by, sizeof(r->led_by), "%s", leader);
 }
 
+static void on_stranger(void *data, uint64_t id)
+{
+    (void)data;
+    (void)id;
+}
+
 static void on_members(void *data)
 {
     ((struct core_rig *)data)->members_told++;
@@ -338,6 +344,7 @@ void core_rig_boot(struct core_rig *r)
         .led = on_led,
         .must_wait = must_wait,
         .members = on_members,
+        .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = ask_clock,
         .ask_state = ask_state,

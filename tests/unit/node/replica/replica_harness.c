@@ -54,6 +54,12 @@ static void on_members(void *data)
     m->members_changes++;
 }
 
+static void on_stranger(void *data, uint64_t id)
+{
+    struct member *m = data;
+    m->stranger = id;
+}
+
 static void on_turn(void *data)
 {
     (void)data;
@@ -157,6 +163,7 @@ static void member_create(struct member *m)
         .apply = on_apply,
         .role = on_role,
         .members = on_members,
+        .stranger = on_stranger,
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,

@@ -23,6 +23,7 @@ struct member {
     struct replica_view view;
     unsigned view_changes;
     unsigned members_changes;
+    uint64_t stranger; /* the last one */
     /* memory */
     struct toy_state state;
     struct toy_state arriving; /* installed, not yet swapped in */
