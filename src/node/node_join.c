@@ -6,8 +6,7 @@
  *
  * From the answer to the second it knows where the others are, takes part, and is sent the log and
  * the state like any member that was away. What it is added under is the id that it has drawn for
- * its directory, so that a directory that is lost cannot come back as the member that it was (design
- * D12). */
+ * its directory: one that is lost cannot come back as the member that it was (design D12). */
 #include "node/node_internal.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* An operator who adds and removes members all the time, in seeds that have machines to spare. Each
- * machine is added once: one that was removed has an id that is used up, and is taken away some time
+ * machine is added once: the id of one that was removed is used up. It is taken away some time
  * later, as its process would end once it is told. */
 #include <string.h>
 

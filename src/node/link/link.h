@@ -104,7 +104,7 @@ void link_flush(struct link *l);
     X(crowd, "too many connections had not said who they are",                                     \
       "find out what connects to this port and keep it away")                                      \
     X(no_hello, "its first frame is no hello", "run one version on all nodes")                     \
-    X(cluster, "it belongs to another cluster", "find out why it has this address")          \
+    X(cluster, "it belongs to another cluster", "find out why it has this address")                \
     X(receiver, "it looks for another member here", "compare with 'coolbeans members'")            \
     X(stranger, "it is no member", "compare with 'coolbeans members'")                             \
     X(silent, "nothing has come for too long", "none: it will connect again")                      \

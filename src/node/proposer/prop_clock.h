@@ -90,14 +90,14 @@ struct prop_clock {
     uint64_t boot_ns; /* ...at this CLOCK_BOOTTIME */
     uint64_t index;   /* it follows from this entry */
     uint64_t term;
-    bool is_settled; /* a member that knows has answered, or this node has led */
+    bool is_settled;         /* a member that knows has answered, or this node has led */
     uint64_t stored_ns;      /* this stamp was stored... */
     uint64_t stored_wall_ns; /* ...when the wall clock showed this; 0: unknown */
     uint32_t n_others;
     struct prop_clock_other others[CB_CLUSTER_NODES_MAX];
 };
 
-/* `stamp_ns` was stored when this node's wall clock showed `wall_ns`. There are no other members. */
+/* `stamp_ns` was stored when this node's wall clock showed `wall_ns`. There is no other member. */
 void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns);
 /* These are the other members; what those that stay have answered stays. */
 void prop_clock_members(struct prop_clock *c, const uint64_t *ids, uint32_t count);
@@ -112,8 +112,8 @@ bool prop_clock_is_settled(const struct prop_clock *c);
 /* What this node says when it is asked. */
 struct prop_clock_word
 prop_clock_tell(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns);
-/* Member `id` has said this, and is ignored unless it is one; the newest entry of this node's log is of `log_term`. True:
- * the clock was not known, and is. */
+/* Member `id` has said this, and is ignored unless it is one; the newest entry of this node's log is
+ * of `log_term`. True: the clock was not known, and is. */
 bool prop_clock_heard(struct prop_clock *c,
                       uint64_t id,
                       const struct prop_clock_word *word,

@@ -1,7 +1,5 @@
-/* The nodes of the cluster: those that the proxy was told of at its start, which stay, and those that
- * they name since then. */
-#include <stdio.h>
-
+/* The nodes of the cluster: those that the proxy was told of at its start, which stay, and those
+ * that they name since then. */
 #include "proxy/engine/engine_internal.h"
 
 const char *engine_node_address(const struct engine *e, uint32_t node)

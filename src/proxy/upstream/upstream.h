@@ -30,7 +30,7 @@ struct upstream_callbacks {
 /* Of `n_max` nodes at most, of which none is known; `rpc` must outlive it. */
 struct upstream *
 upstream_create(struct rpc *rpc, uint32_t n_max, const struct upstream_callbacks *callbacks);
-/* The node with that number is at `address`, a valid cb_addr with a port. If there was one before it
+/* The node with that number is at `address`, a valid cb_addr with a port. One that had the number
  * is left; nothing may be open to it. */
 void upstream_set_node(struct upstream *u, uint32_t node, const char *address);
 

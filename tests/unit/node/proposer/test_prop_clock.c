@@ -16,7 +16,7 @@
 static struct prop_clock c;
 static uint64_t next_index;
 
-/* Another process: so many other members, from id 1 on, a stored stamp, and the wall time of that. */
+/* Another process: so many other members from id 1 on, a stored stamp, and the wall time of it. */
 static void start(uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
 {
     static const uint64_t ids[] = {1, 2};
@@ -307,7 +307,7 @@ static void the_answers_of_who_stays_stay(void **state)
     does_not_know(1, 130 * S, 10 * S);
     does_not_know(2, 120 * S, 10 * S);
     prop_clock_members(&c, ids, 2);
-    does_not_know(1, 140 * S, 10 * S); /* it is none any more */
+    does_not_know(1, 140 * S, 10 * S);                                 /* it is none any more */
     assert_int_equal(lead(true, 10 * S, 50010 * S), PROP_CLOCK_WAITS); /* for the new one */
     assert_int_equal(lead(false, 10 * S, 50010 * S), PROP_CLOCK_FROM_WALL);
     assert_int_equal(prop_clock_now(&c, 10 * S), 110 * S); /* of 110 and 120 */

@@ -501,6 +501,18 @@ static void questions_are_answered(void **state)
     (void)call(&a, "/coolbeans.v1.Cluster/Identify", "\xff", 1);
     assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
 
+    assert_false(reply.is_gone);
+    bytes = call(&a, "/coolbeans.v1.Cluster/Identify", "\x08\x4d\x10\x09", 4);
+    assert_int_equal(wire_identify_reply_decode(&reply, bytes), WIRE_OK);
+    assert_true(reply.is_gone);
+
+    struct wire_change_reply changed;
+    bytes = call(&a, "/coolbeans.v1.Cluster/Change", "\x08\x02\x12\x02n4", 6);
+    assert_int_equal(wire_change_reply_decode(&changed, bytes), WIRE_OK);
+    assert_string_equal(changed.text, "not n4");
+    (void)call(&a, "/coolbeans.v1.Cluster/Change", "\x08\x02", 2);
+    assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
+
     struct wire_clock_reply clock;
     bytes = call(&a, "/coolbeans.v1.Cluster/Clock", "\x08\x4d\x10\x02", 4);
     assert_int_equal(wire_clock_reply_decode(&clock, bytes), WIRE_OK);
