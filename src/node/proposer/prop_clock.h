@@ -112,8 +112,8 @@ bool prop_clock_is_settled(const struct prop_clock *c);
 /* What this node says when it is asked. */
 struct prop_clock_word
 prop_clock_tell(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns);
-/* Member `id` has said this, and is ignored unless it is one; the newest entry of this node's log is
- * of `log_term`. True: the clock was not known, and is. */
+/* Member `id` has said this; of one that is none it is ignored. The newest entry of this node's log
+ * is of `log_term`. True: the clock was not known, and is. */
 bool prop_clock_heard(struct prop_clock *c,
                       uint64_t id,
                       const struct prop_clock_word *word,
