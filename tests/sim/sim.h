@@ -103,6 +103,7 @@ enum sim_fault {
     X(streams_cut, "streams broken by a fault")                                                    \
     X(messages_cut, "messages lost with a stream")                                                 \
     X(messages_left_out, "messages to a node left out of a stream")                                \
+    X(requests_left_out, "requests left out of a message to a node")                               \
     X(proxy_crashes, "proxies killed")                                                             \
     X(fences, "proxies that closed their clients because of silence")                              \
     X(sessions_lost, "proxies whose session had ended")                                            \
@@ -152,6 +153,7 @@ struct sim_options {
     } snapshots[SIM_NODES_MAX + 1]; /* by node */
     unsigned inflight_max;
     size_t part_size;   /* of a state on its way to a node */
+    size_t queue_bytes; /* of a session's requests, before its stream is not read */
     uint32_t left_down; /* nodes that stay away for a while after the faults: a minority */
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */

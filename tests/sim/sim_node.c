@@ -279,6 +279,7 @@ static void make_core(struct sim_node *n)
         .self = n->id,
         .session_timeout_ns = n->sim->options.session_timeout_ns,
         .state_part_size = n->sim->options.part_size,
+        .session_queue_bytes = n->sim->options.queue_bytes,
         .data_dir = n->dir,
     };
     for (uint64_t id = 1; id <= known_at_first(n); id++) {

@@ -97,6 +97,7 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     o->disk_ns = between(&rng, 50, 8000) * 1000;
     o->left_down = cb_rng_chance(&rng, 1, 2) ? (o->nodes - 1) / 2 : 0;
     o->part_size = (size_t[]){16 * CB_KIB, 64 * CB_KIB, CB_STATE_PART_SIZE}[cb_rng_below(&rng, 3)];
+    o->queue_bytes = (size_t[]){2 * CB_KIB, 64 * CB_KIB, 0}[cb_rng_below(&rng, 3)];
     if (o->first == 3 && cb_rng_chance(&rng, 1, 3)) {
         o->nodes += (uint32_t)between(&rng, 1, SIM_NODES_MAX - o->first);
         o->left_down = 0; /* what is a minority changes */
@@ -111,9 +112,10 @@ void sim_options_print(const struct sim_options *o)
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, parts of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
+           " us, parts of %zu KiB, queues of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
-           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->left_down,
+           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB,
+           o->queue_bytes / CB_KIB, o->left_down,
            o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {

@@ -26,6 +26,7 @@ static void make_proposer(struct core *c)
         .session_timeout_ns = c->config.session_timeout_ns,
         .limits = c->config.limits,
         .stamp_wall_ns = c->spans.durable.wall_ns,
+        .session_queue_bytes = c->config.session_queue_bytes,
     };
     struct proposer_env env;
     core_log_env(c, &env);

@@ -109,8 +109,9 @@ struct core_config {
     size_t n_members;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
-    size_t state_part_size; /* 0: CB_STATE_PART_SIZE, which is the most */
-    const char *data_dir;   /* for sentences alone; lives as long as the core */
+    size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
+    size_t session_queue_bytes; /* as the proposer's */
+    const char *data_dir;       /* for sentences alone; lives as long as the core */
 };
 
 /* Loads the machine from the store, which the caller opened and closes after core_destroy; ends the

@@ -9,6 +9,9 @@ struct proposer *proposer_create(const struct proposer_config *config,
 {
     struct proposer *p = cb_calloc(1, sizeof(*p));
     p->config = *config;
+    if (p->config.session_queue_bytes == 0) {
+        p->config.session_queue_bytes = CB_SESSION_QUEUE_BYTES_MAX;
+    }
     p->env = *env;
     p->machine = machine;
     cb_list_init(&p->streams);

@@ -86,6 +86,8 @@ struct proposer_config {
     struct jsm_limits limits; /* what the cluster may hold while this node leads */
     uint64_t stamp_wall_ns;   /* wall clock of this node when it last stored the machine's stamp; 0:
                                never */
+    size_t session_queue_bytes; /* requests that wait before a stream is not read; 0:
+                                   CB_SESSION_QUEUE_BYTES_MAX, which is the most */
 };
 
 /* `machine` is as loaded, before anything is replayed into it. */
