@@ -60,6 +60,7 @@ static void stop_serving(struct node *n)
 {
     CB_ASSERT(uv_timer_stop(&n->stop_timer) == 0);
     node_change_stop(n);
+    node_stranger_stop(n);
     node_peers_close(n);
     service_close(n->service, on_service_closed, n);
 }

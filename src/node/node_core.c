@@ -182,7 +182,7 @@ void node_core_create(struct node *n)
         .led = on_led,
         .must_wait = must_wait,
         .members = node_members_changed,
-        .stranger = node_members_on_stranger,
+        .stranger = node_stranger_speaks,
         .address_of = address_of,
         .ask_clock = node_clock_ask,
         .ask_state = node_state_ask,

@@ -38,6 +38,7 @@ struct node_change;
 struct node_join;
 struct node_peers;
 struct node_selfcheck;
+struct node_stranger;
 
 struct node {
     const struct node_options *options;
@@ -59,7 +60,8 @@ struct node {
     struct node_join *join;                           /* while it waits until it is one */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
     size_t n_members;
-    uint64_t asked_ns;  /* node_members.c, when others were last asked for a stranger */
+    uint64_t asked_ns; /* node_stranger.c, when others were last asked */
+    struct node_stranger *stranger; /* one that is asked about itself */
     uint64_t missed_ns; /* node_members.c, since when there is no leader; 0: there is one */
     uv_timer_t gone_timer;
     struct node_change *change; /* one that is under way */
@@ -123,8 +125,6 @@ void node_members_load(struct node *n);
 void node_members_set(struct node *n, const struct node_member *members, size_t count);
 /* For core_env. */
 void node_members_changed(void *data);
-/* For core_env: asks the members that this node knows whether that is one. */
-void node_members_on_stranger(void *data, uint64_t id);
 /* NULL: there is none. */
 const struct node_member *node_member(const struct node *n, uint64_t id);
 /* The gRPC address of a member, empty when there is no such id. */
@@ -132,6 +132,13 @@ const char *node_grpc_of(const struct node *n, uint64_t id);
 /* Looks from time to time whether this node was removed, which its log does not tell. */
 void node_members_start(struct node *n);
 void node_members_stop(struct node *n);
+
+/* ---- node_stranger.c ---- */
+
+/* For core_env: asks whether that is a member. */
+void node_stranger_speaks(void *data, uint64_t id, const char *address);
+/* Before the service is closed. */
+void node_stranger_stop(struct node *n);
 
 /* ---- node_change.c ---- */
 

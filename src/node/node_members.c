@@ -13,8 +13,6 @@
 #define GONE_EVERY_MS 1000
 #define GONE_AFTER_NS (3 * CB_NS_PER_S)
 #define ASK_TIMEOUT_NS CB_NS_PER_S
-/* For strangers: what is refused tries again each second. */
-#define ASK_EVERY_NS (500 * CB_NS_PER_MS)
 
 /* ---- the note ---- */
 
@@ -190,64 +188,6 @@ void node_members_changed(void *data)
     }
     if (!has(members, count, n->id) && replica_members_are_settled(n->replica)) {
         die_removed(n);
-    }
-}
-
-/* ---- who speaks here? ---- */
-
-static bool copy_text(char *out, size_t cap, struct cb_span s)
-{
-    if (s.len >= cap) {
-        return false;
-    }
-    memcpy(out, s.ptr, s.len);
-    out[s.len] = '\0';
-    return true;
-}
-
-/* What a member says of all. Those whom it names and this node does not know yet may speak. */
-static void take_names(struct node *n, const struct wire_status *s)
-{
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        const struct wire_member *m = &s->members[i];
-        struct replica_member member = {.id = m->id};
-        if (m->id != 0 && m->id != n->id && node_member(n, m->id) == NULL &&
-            copy_text(member.name, sizeof(member.name), m->name) &&
-            copy_text(member.address, sizeof(member.address), m->raft)) {
-            replica_know(n->replica, &member);
-        }
-    }
-}
-
-static void on_word(void *ctx, const struct rpc_status *status, struct cb_span bytes)
-{
-    struct node *n = ctx;
-    struct wire_status s = {0};
-    if (n->is_stopping || status->code != RPC_OK) {
-        return;
-    }
-    if (wire_status_decode(&s, bytes) == WIRE_OK) {
-        take_names(n, &s);
-    }
-    wire_status_fini(&s);
-}
-
-void node_members_on_stranger(void *data, uint64_t id)
-{
-    struct node *n = data;
-    uint64_t now = cb_clock_monotonic_ns(n->clock);
-    if (n->is_stopping || n->replica == NULL ||
-        (n->asked_ns != 0 && now - n->asked_ns < ASK_EVERY_NS)) {
-        return;
-    }
-    n->asked_ns = now;
-    cb_log(CB_LOG_INFO, "node.stranger", "id=%" PRIu64 " effect=\"the members are asked\"", id);
-    for (size_t i = 0; i < n->n_members; i++) {
-        struct cb_buf bytes = CB_BUF_NULL; /* StatusRequest has no fields */
-        if (n->members[i].id != n->id) {
-            (void)rpc_client_call(node_peer(n, n->members[i].id), "/coolbeans.v1.Cluster/Status",
-                                  &bytes, ASK_TIMEOUT_NS, on_word, n);
-        }
     }
 }
 

@@ -133,12 +133,20 @@ bool node_addresses(const char *text,
     return true;
 }
 
-void node_grpc_of_raft(const char *raft, char grpc[static CB_ADDRESS_MAX])
+bool node_grpc_of_told(const char *raft, char grpc[static CB_ADDRESS_MAX])
 {
     struct cb_addr a;
-    CB_ASSERT(cb_addr_parse(&a, raft) == CB_ADDR_OK && a.port > 1);
+    if (cb_addr_parse(&a, raft) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.port <= 1) {
+        return false;
+    }
     a.port--;
     cb_addr_format(&a, grpc);
+    return true;
+}
+
+void node_grpc_of_raft(const char *raft, char grpc[static CB_ADDRESS_MAX])
+{
+    CB_ASSERT(node_grpc_of_told(raft, grpc));
 }
 
 static bool parse_member(struct node_member *m, const char *text, size_t len, struct cb_buf *error)

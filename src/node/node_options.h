@@ -59,7 +59,9 @@ node_options_parse(struct node_options *o, int argc, char **argv, struct cb_buf 
 CB_MUST_USE bool node_addresses(const char *text,
                                 char grpc[static CB_ADDRESS_MAX],
                                 char raft[static CB_ADDRESS_MAX]);
-/* The other way; `raft` is what node_addresses has made. */
+/* The other way, of what somebody said; false: it is no such address. */
+CB_MUST_USE bool node_grpc_of_told(const char *raft, char grpc[static CB_ADDRESS_MAX]);
+/* `raft` is what node_addresses has made. */
 void node_grpc_of_raft(const char *raft, char grpc[static CB_ADDRESS_MAX]);
 
 #endif

@@ -230,6 +230,15 @@ static void on_asked(void *arg)
     fake_at(&q->from->fake->process, sim_call_arrival_ns(s), on_word, cb_free, q);
 }
 
+static void ask(struct sim_node *n, struct sim_node *to, uint64_t id)
+{
+    if (to != n && sim_node_is_up(to) && !sim_call_is_lost(n->sim, n, to)) {
+        const struct question q = {.from = n, .to = to, .id = id};
+        fake_at(&to->fake->process, sim_call_arrival_ns(n->sim), on_asked, cb_free,
+                cb_memdup(&q, sizeof q));
+    }
+}
+
 void sim_members_ask(struct sim_node *n, uint64_t id)
 {
     struct sim *s = n->sim;
@@ -239,13 +248,9 @@ void sim_members_ask(struct sim_node *n, uint64_t id)
     }
     members_of(n, &m);
     for (size_t i = 0; i < m.n; i++) {
-        struct sim_node *to = &s->nodes[m.list[i].id];
-        if (to != n && sim_node_is_up(to) && !sim_call_is_lost(s, n, to)) {
-            const struct question q = {.from = n, .to = to, .id = id};
-            fake_at(&to->fake->process, sim_call_arrival_ns(s), on_asked, cb_free,
-                    cb_memdup(&q, sizeof q));
-        }
+        ask(n, &s->nodes[m.list[i].id], id);
     }
+    ask(n, &s->nodes[id], id); /* those may all have gone */
 }
 
 /* ---- majorities ---- */

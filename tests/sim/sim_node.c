@@ -165,8 +165,9 @@ static void led(void *data, uint64_t term, const char *leader)
     sim_notice_led(data, term, leader);
 }
 
-static void on_stranger(void *data, uint64_t id)
+static void on_stranger(void *data, uint64_t id, const char *address)
 {
+    (void)address;
     sim_members_ask(data, id);
 }
 

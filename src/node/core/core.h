@@ -87,7 +87,7 @@ struct core_env {
      * from within the owner's own call that changes it. */
     void (*members)(void *data);
     /* As in replica_events. */
-    void (*stranger)(void *data, uint64_t id);
+    void (*stranger)(void *data, uint64_t id, const char *address);
     /* The gRPC address of a member, "" when there is no such id. */
     const char *(*address_of)(void *data, uint64_t id);
     /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from

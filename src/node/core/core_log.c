@@ -78,10 +78,10 @@ static void on_members(void *data)
     c->env.members(c->env.data);
 }
 
-static void on_stranger(void *data, uint64_t id)
+static void on_stranger(void *data, uint64_t id, const char *address)
 {
     const struct core *c = data;
-    c->env.stranger(c->env.data, id);
+    c->env.stranger(c->env.data, id, address);
 }
 
 static void on_turn(void *data)

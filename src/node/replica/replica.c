@@ -104,6 +104,7 @@ void replica_leave(struct replica *r)
     CB_ASSERT(r->depth > 0);
     if (r->depth == 1 && r->started) {
         replica_gone_check(r);
+        replica_alone_check(r);
     }
     r->depth--;
     if (r->depth == 0 && r->started) {

@@ -197,7 +197,7 @@ static bool note_sender(struct replica *r, const struct raft_message *m)
         return true;
     }
     bool is_answer = m->type == RAFT_APPEND_ENTRIES_RESULT || m->type == RAFT_REQUEST_VOTE_RESULT;
-    bool is_heard = !is_answer && replica_accepts(r, m->server_id);
+    bool is_heard = !is_answer && replica_accepts(r, m->server_id, m->server_address);
     r->counters.heard_by_word += is_heard;
     return is_heard;
 }

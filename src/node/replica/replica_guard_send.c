@@ -1,4 +1,4 @@
-/* What leaves: guards g6 and g13, addresses by id. libraft learns nothing from a send that fails
+/* What leaves: guards g6, g13 and g17, addresses by id. libraft learns nothing from a send that fails
  * (it is a lost message), so none is ever reported as an error. */
 #include "node/replica/replica_internal.h"
 
@@ -28,6 +28,10 @@ int replica_io_send(struct raft_io *io,
 {
     struct replica *r = replica_of_io(io);
     struct raft_message m = *message;
+    if (replica_alone_must_wait(r)) {
+        cb(req, RAFT_NOCONNECTION);
+        return 0;
+    }
     /* The pointer in libraft's message may be of a configuration that is freed already. */
     m.server_address = replica_address_of(r, message->server_id);
     if (m.server_address == NULL) {

@@ -73,6 +73,7 @@ struct replica {
     bool initialised; /* raft_init was called */
     bool started;     /* raft_start has returned 0 */
     unsigned depth;   /* calls into libraft that are under way */
+    bool leads;       /* replica_alone.c: as of the last call into libraft */
 
     /* replica_propose.c */
     struct cb_list requests;     /* struct request: raft_apply's own, oldest first */
@@ -152,6 +153,12 @@ void replica_members_tick(struct replica *r);
 
 /* replica_guard_recv.c: false means that the message was dropped and what it owned is freed. */
 CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
+
+/* replica_alone.c */
+/* Leads without an election, in a term that is not its own yet: nothing may be sent. */
+bool replica_alone_must_wait(const struct replica *r);
+/* At the end of a call into libraft. */
+void replica_alone_check(struct replica *r);
 
 /* replica_gone.c */
 /* Another member asks for a vote: is there a leader in its way? */

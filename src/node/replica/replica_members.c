@@ -296,7 +296,7 @@ void replica_know(struct replica *r, const struct replica_member *member)
     }
 }
 
-bool replica_accepts(struct replica *r, uint64_t id)
+bool replica_accepts(struct replica *r, uint64_t id, const char *address)
 {
     if (id == 0) {
         return false;
@@ -305,7 +305,7 @@ bool replica_accepts(struct replica *r, uint64_t id)
         return true;
     }
     if (r->events.stranger != NULL) {
-        r->events.stranger(r->events.data, id);
+        r->events.stranger(r->events.data, id, address);
     }
     return false;
 }

@@ -135,10 +135,11 @@ static void on_led(void *data, uint64_t term, const char *leader)
     snprintf(r->led_by, sizeof(r->led_by), "%s", leader);
 }
 
-static void on_stranger(void *data, uint64_t id)
+static void on_stranger(void *data, uint64_t id, const char *address)
 {
     (void)data;
     (void)id;
+    (void)address;
 }
 
 static void on_members(void *data)

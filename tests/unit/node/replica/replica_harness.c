@@ -54,9 +54,10 @@ static void on_members(void *data)
     m->members_changes++;
 }
 
-static void on_stranger(void *data, uint64_t id)
+static void on_stranger(void *data, uint64_t id, const char *address)
 {
     struct member *m = data;
+    (void)address;
     m->stranger = id;
 }
 

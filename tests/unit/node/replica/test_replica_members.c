@@ -319,6 +319,35 @@ static void a_leader_that_is_not_known_is_followed(void **state)
     cluster_fini(&c);
 }
 
+/* g17: an entry that the disk of the only voter lost is known to a member without a vote; what
+ * comes in its place is of another term. libraft would give it the same one. */
+static void the_only_voter_begins_a_term(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_init(&c, 12);
+    struct member *only = settled_leader(&c);
+    for (size_t i = 0; i < c.count; i++) {
+        if (&c.m[i] != only) {
+            assert_int_equal(take_out(only, c.m[i].node->id), REPLICA_CHANGE_BEGUN);
+            cluster_write(&c, only, 5);
+            member_crash(&c.m[i]);
+        }
+    }
+    assert_int_equal(voters_of(only), 1);
+    uint64_t term = only->view.term;
+    for (int i = 0; i < 3; i++) {
+        member_crash(only);
+        boot(only);
+        assert_ptr_equal(settled_leader(&c), only);
+        assert_true(only->view.term > term);
+        term = only->view.term;
+        cluster_write(&c, only, 3);
+    }
+    assert_true(member_counters(only).g17_term_of_its_own > 0);
+    cluster_fini(&c);
+}
+
 static void the_members_survive_a_restart_of_all(void **state)
 {
     (void)state;
@@ -400,6 +429,7 @@ int main(void)
         cmocka_unit_test(one_that_goes_is_heard_no_more),
         cmocka_unit_test(a_change_that_would_stop_the_group_is_refused),
         cmocka_unit_test(a_leader_that_is_not_known_is_followed),
+        cmocka_unit_test(the_only_voter_begins_a_term),
         cmocka_unit_test(the_members_survive_a_restart_of_all),
         cmocka_unit_test(a_snapshot_has_the_members_of_its_index),
     };
