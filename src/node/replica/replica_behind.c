@@ -88,6 +88,7 @@ void replica_send_install(struct replica *r,
     }
     p->told_ms = p->wanted_ms = now;
     p->told_index = message->install_snapshot.last_index;
+    p->had = 0;
     p->is_behind = true;
     r->counters.installs_sent++;
     replica_pin_log(r);
@@ -101,14 +102,26 @@ void replica_state_asked(struct replica *r, uint64_t id)
     }
 }
 
+/* It has the state, and what a snapshot taken now would leave of the log is enough for it. */
+static bool has_caught_up(const struct replica *r, const struct replica_peer *p)
+{
+    return p->had >= p->told_index && r->next_index - 1 - p->had < CB_RAFT_SNAPSHOT_TRAILING_MIN;
+}
+
 static bool is_pinned_for(struct replica *r, struct replica_peer *p)
 {
     raft_index match;
-    if (p->is_behind &&
-        (r->raft.state != RAFT_LEADER || replica_now_ms(r) - p->wanted_ms > CB_RAFT_PIN_MS ||
-         raft_match_index(&r->raft, p->id, &match) != 0 || match >= p->told_index)) {
-        p->is_behind = false;
+    if (!p->is_behind) {
+        return false;
     }
+    if (r->raft.state != RAFT_LEADER || raft_match_index(&r->raft, p->id, &match) != 0) {
+        return p->is_behind = false;
+    }
+    if (match > p->had) {
+        p->had = match;
+        p->wanted_ms = replica_now_ms(r);
+    }
+    p->is_behind = replica_now_ms(r) - p->wanted_ms <= CB_RAFT_PIN_MS && !has_caught_up(r, p);
     return p->is_behind;
 }
 

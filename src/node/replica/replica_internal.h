@@ -24,9 +24,10 @@ struct replica_peer {
     uint64_t id;         /* 0: the slot is free */
     uint64_t heard_ms;   /* when something came from it; 0: never */
     uint64_t told_ms;    /* when it was last told to fetch the state; 0: never, or in vain */
-    uint64_t wanted_ms;  /* told, or last asked for a part of it here */
+    uint64_t wanted_ms;  /* told, or asked for a part of it here, or had more of the log */
     uint64_t told_index; /* of the snapshot */
-    bool is_behind;      /* told, and it has not reached that yet */
+    uint64_t had;        /* of the log, when that was last looked at */
+    bool is_behind;      /* told, and it has not come close to the end of the log yet */
 };
 
 /* What a configuration is known by. */

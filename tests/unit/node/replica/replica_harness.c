@@ -95,8 +95,7 @@ static void on_lower_appended(void *data, struct replica_mark mark)
     }
 }
 
-/* Of another member, if there is one that goes as far. */
-static bool fetch(struct member *m)
+bool member_fetch(struct member *m)
 {
     const struct toy_state *best = &m->offered;
     for (size_t i = 0; i < m->cluster->count; i++) {
@@ -111,9 +110,13 @@ static bool fetch(struct member *m)
 
 void member_install(struct member *m)
 {
-    if (!fetch(m)) {
-        return;
+    if (member_fetch(m)) {
+        member_install_fetched(m);
     }
+}
+
+void member_install_fetched(struct member *m)
+{
     m->install_pending = false;
     m->swap_pending = true;
     m->stored = m->arriving;

@@ -74,6 +74,9 @@ void member_store(struct member *m);
 void member_lowered(struct member *m);
 /* Nothing happens while no member has a state that goes as far. */
 void member_install(struct member *m);
+/* The same in two steps. False: no member has such a state. */
+CB_MUST_USE bool member_fetch(struct member *m);
+void member_install_fetched(struct member *m);
 struct replica_counters member_counters(struct member *m);
 uint64_t member_commit_index(struct member *m);
 
