@@ -60,7 +60,7 @@ struct node {
     struct node_join *join;                           /* while it waits until it is one */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
     size_t n_members;
-    uint64_t asked_ns; /* node_stranger.c, when others were last asked */
+    uint64_t asked_ns;              /* node_stranger.c, when others were last asked */
     struct node_stranger *stranger; /* one that is asked about itself */
     uint64_t missed_ns; /* node_members.c, since when there is no leader; 0: there is one */
     uv_timer_t gone_timer;

@@ -30,8 +30,8 @@ static bool copy_text(char *out, size_t cap, struct cb_span s)
     return true;
 }
 
-/* What one says of the members; `only` that id, unless 0. Those whom it names and this node does not
- * know yet may speak. */
+/* What one says of the members; `only` that id, unless 0. Those whom it names and this node does
+ * not know yet may speak. */
 static void take_names(struct node *n, struct cb_span bytes, uint64_t only)
 {
     struct wire_status s = {0};
@@ -115,8 +115,8 @@ void node_stranger_speaks(void *data, uint64_t id, const char *address)
         return;
     }
     n->asked_ns = now;
-    cb_log(CB_LOG_INFO, "node.stranger", "id=%" PRIu64 " at=%s effect=\"the members are asked\"", id,
-           address != NULL ? address : "");
+    cb_log(CB_LOG_INFO, "node.stranger", "id=%" PRIu64 " at=%s effect=\"the members are asked\"",
+           id, address != NULL ? address : "");
     for (size_t i = 0; i < n->n_members; i++) {
         if (n->members[i].id != n->id) {
             ask(node_peer(n, n->members[i].id), on_word, n);

@@ -38,7 +38,8 @@ struct link_config {
 
 struct link_events {
     void *data;
-    /* May the id, which calls itself `address`, say hello, and be kept? Asked again with each tick. */
+    /* May the id, which calls itself `address`, say hello, and be kept? Asked again with each
+     * tick. */
     bool (*is_member)(void *data, uint64_t id, const char *address);
     /* A frame of member `from`, which calls itself `address`. False: it makes no sense; its
      * connection is closed. The payload lives until the return. */

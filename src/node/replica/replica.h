@@ -228,8 +228,8 @@ void replica_member_gone(struct replica *r, uint64_t id);
 void replica_turn(struct replica *r);
 /* True for an id of the group's present configuration. */
 bool replica_is_member(const struct replica *r, uint64_t id);
-/* May that id speak here, which says that it is reached at `address`? A member may, and who was told
- * of by replica_config or replica_know. */
+/* May that id speak here, which says that it is reached at `address`? A member may, and who was
+ * told of by replica_config or replica_know. */
 bool replica_accepts(struct replica *r, uint64_t id, const char *address);
 /* It is a member, as another one says: one of whose addition this one has not heard yet. There is
  * room for CB_CLUSTER_NODES_MAX; the oldest is forgotten. */
@@ -257,7 +257,8 @@ void replica_know(struct replica *r, const struct replica_member *member);
     X(members_changed, "configurations that this member put into the log as leader")               \
     X(members_change_failed, "configurations that could not be put there")                         \
     X(g16_members_of_snapshot, "snapshots whose members were those of before the last change")     \
-    X(g17_term_of_its_own, "times the only member with a vote began a term, which libraft would not") \
+    X(g17_term_of_its_own,                                                                         \
+      "times the only member with a vote began a term, which libraft would not")                   \
     X(leaders_gone, "times the process that led was seen to be gone")                              \
     X(successions, "elections begun because of that, without waiting for a timeout")               \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \

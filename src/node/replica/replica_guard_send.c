@@ -1,5 +1,5 @@
-/* What leaves: guards g6, g13 and g17, addresses by id. libraft learns nothing from a send that fails
- * (it is a lost message), so none is ever reported as an error. */
+/* What leaves: guards g6, g13 and g17, addresses by id. libraft learns nothing from a send that
+ * fails (it is a lost message), so none is ever reported as an error. */
 #include "node/replica/replica_internal.h"
 
 /* g13: a refused pre-vote of an older term would let two candidates stay in pre-vote for ever. */
