@@ -5,10 +5,9 @@
 
 #include "common/base/cb_mem.h"
 #include "common/rpc/rpc_client.h"
-#include "common/sys/cb_addr.h"
 #include "common/sys/cb_options.h"
 #include "common/wire/wire_cluster.h"
-#include "ctl/ctl_cluster.h"
+#include "ctl/ctl_targets.h"
 
 #define STATUS_PATH "/coolbeans.v1.Cluster/Status"
 
@@ -80,9 +79,23 @@ static struct ctl_member *find(struct ctl_status *s, uint64_t id, struct cb_span
     return NULL;
 }
 
+/* The members that the leader names are all there are. */
+static void forget_members(struct ctl_status *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        s->members[i].is_member = false;
+        s->members[i].voter = false;
+        s->members[i].votes[0] = '\0';
+    }
+}
+
 /* Names, ids and roles that one node knows of all. */
 static void learn(struct ctl_status *s, const struct wire_status *r)
 {
+    if (r->serving) {
+        forget_members(s);
+        s->has_led = true;
+    }
     for (uint32_t i = 0; i < r->n_members; i++) {
         const struct wire_member *w = &r->members[i];
         struct ctl_member *m = find(s, w->id, w->grpc);
@@ -95,7 +108,12 @@ static void learn(struct ctl_status *s, const struct wire_status *r)
             copy_text(m->grpc, sizeof(m->grpc), w->grpc);
         }
         m->id = w->id;
-        m->voter = cb_span_eq(w->role, cb_span_str("voter"));
+        copy_text(m->grpc, sizeof(m->grpc), w->grpc);
+        if (!s->has_led || r->serving) {
+            m->voter = cb_span_eq(w->role, cb_span_str("voter"));
+            m->is_member = true;
+            copy_text(m->votes, sizeof(m->votes), w->role);
+        }
         copy_text(m->name, sizeof(m->name), w->name);
     }
 }
@@ -190,72 +208,12 @@ static const struct cb_options spec = {
     .count = sizeof(options) / sizeof(options[0]),
 };
 
-struct targets {
-    char text[CB_CLUSTER_NODES_MAX][CB_ADDRESS_MAX];
-    const char *v[CB_CLUSTER_NODES_MAX];
-    unsigned n;
-};
-
-static bool add_target(struct targets *t, const char *text, size_t len, struct cb_buf *error)
-{
-    struct cb_addr a;
-    char *out = t->text[t->n];
-    if (t->n == CB_CLUSTER_NODES_MAX || len >= CB_ADDRESS_MAX) {
-        cb_buf_printf(error, "--nodes takes at most %d addresses HOST:PORT", CB_CLUSTER_NODES_MAX);
-        return false;
-    }
-    memcpy(out, text, len);
-    out[len] = '\0';
-    enum cb_addr_result r = cb_addr_parse(&a, out);
-    if (r != CB_ADDR_OK || a.port == 0) {
-        cb_buf_printf(error, "--nodes: '%s': %s", out,
-                      r != CB_ADDR_OK ? cb_addr_strerror(r) : "a port is needed");
-        return false;
-    }
-    t->v[t->n++] = out;
-    return true;
-}
-
-static bool targets_of_list(struct targets *t, const char *list, struct cb_buf *error)
-{
-    for (const char *p = list;; p++) {
-        size_t len = strcspn(p, ",");
-        if (!add_target(t, p, len, error)) {
-            return false;
-        }
-        p += len;
-        if (*p == '\0') {
-            return true;
-        }
-    }
-}
-
-static bool targets_of_dir(struct targets *t, const char *dir, struct cb_buf *error)
-{
-    struct ctl_cluster c;
-    if (!ctl_cluster_load(&c, dir, error)) {
-        return false;
-    }
-    for (unsigned i = 0; i < c.n_nodes; i++) {
-        if (!add_target(t, c.nodes[i].grpc, strlen(c.nodes[i].grpc), error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int show(const struct status_options *o, struct cb_buf *error)
 {
-    struct targets t = {.n = 0};
-    char dir[PATH_MAX];
-    ctl_default_dir(dir);
-    if (o->nodes != NULL && o->dir != NULL) {
-        cb_buf_append_str(error, "give --dir or --nodes, not both");
-        return 2;
-    }
-    if (o->nodes != NULL ? !targets_of_list(&t, o->nodes, error)
-                         : !targets_of_dir(&t, o->dir != NULL ? o->dir : dir, error)) {
-        return o->nodes != NULL ? 2 : 1;
+    struct ctl_targets t;
+    int status = ctl_targets_find(&t, o->dir, o->nodes, error);
+    if (status != 0) {
+        return status;
     }
     struct ctl_status s;
     ctl_status_ask(&s, t.v, t.n, CTL_STATUS_TIMEOUT_MS);

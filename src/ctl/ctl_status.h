@@ -19,10 +19,12 @@ struct ctl_member {
     char name[CB_NODE_NAME_MAX + 1]; /* empty while nobody told it */
     char grpc[CB_ADDRESS_MAX];
     uint64_t id;
-    bool alive;   /* it answered */
-    bool serving; /* the leader, and it takes requests */
+    bool alive;     /* it answered */
+    bool serving;   /* the leader, and it takes requests */
+    bool is_member; /* another one, or itself, says so */
     bool voter;
-    char role[16];
+    char votes[16]; /* voter, standby, spare; empty: not known */
+    char role[16];  /* leader, follower, candidate, starting */
     uint64_t term;
     uint64_t commit;
     uint64_t applied;
@@ -32,6 +34,7 @@ struct ctl_member {
 struct ctl_status {
     struct ctl_member members[CB_CLUSTER_NODES_MAX];
     unsigned n;
+    bool has_led;                      /* the leader has said who the members are */
     char leader[CB_NODE_NAME_MAX + 1]; /* of the one that serves; empty when none does */
     unsigned survives; /* further failures that leave a majority; 0 without a leader */
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/ctl_dev.h"
+#include "ctl/ctl_members.h"
 #include "ctl/ctl_status.h"
 
 static const struct {
@@ -12,6 +13,11 @@ static const struct {
 } commands[] = {
     {"dev", ctl_dev_main, "run a cluster on this machine, for development and trials"},
     {"status", ctl_status_main, "show the members of a cluster and what it survives"},
+    {"members", ctl_members_main, "show who belongs to a cluster"},
+    {"add", ctl_add_main, "add a node to a cluster"},
+    {"remove", ctl_remove_main, "remove a member from it"},
+    {"replace", ctl_replace_main, "put a new node in a member's place"},
+    {"transfer-leader", ctl_transfer_main, "let another member lead"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -20,7 +26,7 @@ static void usage(FILE *out)
 {
     fputs("usage: coolbeans COMMAND [OPTIONS]\n\n", out);
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].help);
     }
     fputs("\n'coolbeans COMMAND --help' says more. 'coolbeans --version' names the version.\n",
           out);

@@ -15,16 +15,6 @@
 #define END_MS 5000
 #define END_POLL_MS 10
 
-uint64_t node_id(const struct node *n)
-{
-    return n->options->self + 1;
-}
-
-const char *node_grpc_of(const struct node *n, uint64_t id)
-{
-    return id >= 1 && id <= n->options->n_members ? n->options->members[id - 1].grpc : "";
-}
-
 /* What timers have done is looked at before the loop sleeps. */
 static void on_prepare(uv_prepare_t *prepare)
 {
@@ -69,6 +59,8 @@ static void on_service_closed(void *ctx)
 static void stop_serving(struct node *n)
 {
     CB_ASSERT(uv_timer_stop(&n->stop_timer) == 0);
+    node_change_stop(n);
+    node_stranger_stop(n);
     node_peers_close(n);
     service_close(n->service, on_service_closed, n);
 }
@@ -96,16 +88,17 @@ static void on_signal(uv_signal_t *signal, int signum)
     n->is_stopping = true;
     cb_log(CB_LOG_INFO, "node.stops", "signal=%d", signum);
     node_ready_tell_stopping();
-    if (n->bootstrap != NULL) {
+    if (n->bootstrap != NULL || n->join != NULL) {
         _exit(0); /* nothing is under way yet */
     }
     /* At once, since no question goes out while the node stops: the core must wait for no answer.
      * And before the service is closed, which waits for every call that the core holds. */
     core_state_stop(n->core);
+    node_members_stop(n);
     node_selfcheck_stop(n->selfcheck);
     CB_ASSERT(uv_timer_init(&n->loop, &n->stop_timer) == 0);
     n->stop_timer.data = n;
-    if (n->options->n_members > 1 && core_view(n->core)->role == REPLICA_LEADER) {
+    if (n->n_members > 1 && core_view(n->core)->role == REPLICA_LEADER) {
         n->handover_polls = HANDOVER_MS / HANDOVER_POLL_MS;
         CB_ASSERT(uv_timer_start(&n->stop_timer, on_handover_poll, 0, HANDOVER_POLL_MS) == 0);
     } else {
@@ -126,8 +119,12 @@ static void init_loop(struct node *n)
 
 static void take_ports(struct node *n)
 {
-    const struct service_source source = {n, node_status_fill, node_status_identify,
-                                          node_clock_fill, node_state_on_asked};
+    const struct service_source source = {n,
+                                          node_status_fill,
+                                          node_status_identify,
+                                          node_clock_fill,
+                                          node_state_on_asked,
+                                          node_change_on_asked};
     struct cb_buf error;
     cb_buf_init(&error);
     /* gRPC's own complaint takes a screen, and the raft port is taken much later, when there may be
@@ -137,7 +134,6 @@ static void take_ports(struct node *n)
     node_http_open(n);
     n->rpc = rpc_create(&n->loop);
     node_peers_create(n);
-    node_clock_create(n);
     n->service = service_create(n->rpc, &source);
     if (!service_listen(n->service, n->options->listen_grpc, &error)) {
         cb_die("%.*s", (int)cb_buf_len(&error), (const char *)cb_buf_span(&error).ptr);
@@ -149,15 +145,15 @@ static void
 configure_replica(const struct node *n, struct replica_config *c, struct replica_member *members)
 {
     replica_config_default(c);
-    for (size_t i = 0; i < n->options->n_members; i++) {
-        const struct node_member *m = &n->options->members[i];
-        members[i].id = i + 1;
+    for (size_t i = 0; i < n->n_members; i++) {
+        const struct node_member *m = &n->members[i];
+        members[i].id = m->id;
+        c->self = m->id == n->id ? i : c->self;
         snprintf(members[i].name, sizeof(members[i].name), "%s", m->name);
         snprintf(members[i].address, sizeof(members[i].address), "%s", m->raft);
     }
     c->members = members;
-    c->member_count = n->options->n_members;
-    c->self = n->options->self;
+    c->member_count = n->n_members;
     c->election_ms = (unsigned)n->options->election_ms;
     c->heartbeat_ms = (unsigned)n->options->heartbeat_ms;
     c->applied = core_stored_applied(n->core);
@@ -178,7 +174,7 @@ void node_start_replica(struct node *n)
         node_store_set_phase(n, NODE_BOOTSTRAPPED);
     }
     const struct replica_uv_config uv = {
-        .dir = dir, .listen = n->options->listen_raft, .cluster = n->options->cluster};
+        .dir = dir, .listen = n->options->listen_raft, .cluster = n->cluster};
     struct replica_events events;
     core_replica_events(n->core, &events);
     n->replica_uv = replica_uv_open(&n->loop, &uv, &config, &events);
@@ -190,19 +186,24 @@ void node_start_replica(struct node *n)
         cb_die("%s", replica_message(n->replica));
     }
     core_started(n->core);
+    node_members_start(n);
 }
 
-/* What the two databases say together. */
+/* What the two databases say together. One that was added may have been sent nothing yet. */
 static void check_directory(const struct node *n)
 {
     bool has_log = !replica_uv_is_empty(n->options->data_dir);
-    if (n->phase == NODE_BOOTSTRAPPED && !has_log) {
+    struct store_meta stored;
+    store_durable(n->store, &stored);
+    bool had_log =
+        n->phase == NODE_BOOTSTRAPPED || (n->phase == NODE_JOINED && stored.appended_index > 0);
+    if (had_log && !has_log) {
         cb_die("%s has a state but no raft log: this node has lost its votes and must be added "
                "under a new "
                "name",
                n->options->data_dir);
     }
-    if (n->phase == NODE_EMPTY && has_log) {
+    if ((n->phase == NODE_EMPTY || n->phase == NODE_JOINING) && has_log) {
         cb_die("%s has a raft log, but %s/state/db knows of no cluster: it is damaged or was taken "
                "away; this node must be added under a new name",
                n->options->data_dir, n->options->data_dir);
@@ -217,6 +218,40 @@ static void start_serving(struct node *n)
     n->selfcheck = node_selfcheck_start(&check);
 }
 
+/* The directory knows better than the command line, which was written for its first start. */
+static void find_cluster(struct node *n)
+{
+    const struct node_options *o = n->options;
+    if (node_store_find_cluster(n)) {
+        if (o->cluster != 0 && o->cluster != n->cluster) {
+            cb_log(
+                CB_LOG_INFO, "node.cluster",
+                "msg=\"--cluster is another list than at the first start, and is not looked at\"");
+        }
+    } else if (o->join_text != NULL) {
+        node_join_find_cluster(n);
+    } else {
+        n->cluster = o->cluster;
+    }
+}
+
+static void start_taking_part(struct node *n)
+{
+    switch (n->phase) {
+    case NODE_EMPTY:
+    case NODE_PREPARED:
+        node_bootstrap_start(n);
+        return;
+    case NODE_JOINING:
+        node_join_start(n);
+        return;
+    case NODE_BOOTSTRAPPED:
+    case NODE_JOINED:
+        node_start_replica(n);
+        return;
+    }
+}
+
 _Noreturn void node_run(const struct node_options *options)
 {
     struct node *n = cb_calloc(1, sizeof(*n));
@@ -225,7 +260,9 @@ _Noreturn void node_run(const struct node_options *options)
     init_loop(n);
     node_core_init(n);
     take_ports(n);
+    find_cluster(n);
     node_store_open(n);
+    node_members_load(n);
     check_directory(n);
     node_core_create(n);
     CB_ASSERT(uv_signal_start(&n->sigterm, on_signal, SIGTERM) == 0);
@@ -233,13 +270,9 @@ _Noreturn void node_run(const struct node_options *options)
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
     start_serving(n);
     cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
-           node_id(n), options->listen_grpc, options->listen_raft);
+           n->id, options->listen_grpc, options->listen_raft);
     node_ready_tell(n);
-    if (n->phase == NODE_BOOTSTRAPPED) {
-        node_start_replica(n);
-    } else {
-        node_bootstrap_start(n);
-    }
+    start_taking_part(n);
     uv_run(&n->loop, UV_RUN_DEFAULT);
     CB_UNREACHABLE("the loop has ended");
 }

@@ -104,10 +104,12 @@ static void log_waiting(struct node_bootstrap *b)
 
 static void refuse(const struct node_bootstrap *b, const struct peer *p)
 {
-    cb_die("%s is empty, but %s (%s) is part of a running cluster: a node that has lost its "
-           "directory has "
-           "lost its votes and must be added under a new name",
-           b->n->options->data_dir, p->member->name, p->member->grpc);
+    cb_die(
+        "%s is empty, but %s (%s) is part of a running cluster: a node that has lost its "
+        "directory has lost its votes, and comes back as a new one: start it with --join %s, and "
+        "run 'coolbeans replace %s %s=%s'",
+        b->n->options->data_dir, p->member->name, p->member->grpc, p->member->grpc,
+        b->n->options->name, b->n->options->name, b->n->options->members[b->n->options->self].grpc);
 }
 
 static void decide(struct node_bootstrap *b)
@@ -134,7 +136,7 @@ static void take_answer(struct peer *p, const struct wire_identify_reply *reply)
     if (!cb_span_eq(reply->name, cb_span_str(p->member->name)) || reply->id != p->id) {
         snprintf(p->why, sizeof(p->why), "another node answers there: %.*s", (int)reply->name.len,
                  (const char *)reply->name.ptr);
-    } else if (reply->cluster != p->b->n->options->cluster) {
+    } else if (reply->cluster != p->b->n->cluster) {
         snprintf(p->why, sizeof(p->why), "it was started with another --cluster list");
     } else {
         p->state = reply->state;
@@ -163,8 +165,7 @@ static void on_answer(void *ctx, const struct rpc_status *status, struct cb_span
 
 static void ask(struct peer *p)
 {
-    const struct wire_identify_request q = {.cluster = p->b->n->options->cluster,
-                                            .id = node_id(p->b->n)};
+    const struct wire_identify_request q = {.cluster = p->b->n->cluster, .id = p->b->n->id};
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_identify_request_encode(&q, &bytes);
@@ -190,14 +191,14 @@ void node_bootstrap_start(struct node *n)
     n->bootstrap = b;
     b->n = n;
     b->logged_ns = cb_clock_monotonic_ns(n->clock);
-    for (size_t i = 0; i < n->options->n_members; i++) {
-        if (i == n->options->self) {
+    for (size_t i = 0; i < n->n_members; i++) {
+        if (n->members[i].id == n->id) {
             continue;
         }
         struct peer *p = &b->peers[b->n_peers++];
         p->b = b;
-        p->member = &n->options->members[i];
-        p->id = i + 1;
+        p->member = &n->members[i];
+        p->id = n->members[i].id;
         const struct rpc_client_config config = {.target = p->member->grpc};
         p->client = rpc_client_create(n->rpc, &config);
         snprintf(p->why, sizeof(p->why), "it has not answered yet");

@@ -154,20 +154,20 @@ void node_core_init(struct node *n)
         CB_ASSERT(uv_timer_init(&n->loop, &t->uv) == 0);
         t->uv.data = t;
     }
+    CB_ASSERT(uv_timer_init(&n->loop, &n->state_timer) == 0);
+    n->state_timer.data = n;
 }
 
 void node_core_create(struct node *n)
 {
     struct core_config config = {
-        .self = node_id(n),
+        .self = n->id,
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
         .data_dir = n->options->data_dir,
     };
-    for (size_t i = 0; i < n->options->n_members; i++) {
-        if (i != n->options->self) {
-            config.others[config.n_others++] = i + 1;
-        }
+    for (size_t i = 0; i < n->n_members; i++) {
+        config.members[config.n_members++] = n->members[i].id;
     }
     const struct core_env env = {
         .data = n,
@@ -181,6 +181,8 @@ void node_core_create(struct node *n)
         .serving = on_serving,
         .led = on_led,
         .must_wait = must_wait,
+        .members = node_members_changed,
+        .stranger = node_stranger_speaks,
         .address_of = address_of,
         .ask_clock = node_clock_ask,
         .ask_state = node_state_ask,

@@ -1,8 +1,9 @@
 /* What the files of the node share: node.c puts the parts together, node_core.c is the environment
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
- * node_peers.c has the connections to other members, node_clock.c asks them for their clocks,
- * node_state.c for parts of their states, node_selfcheck.c looks after the gRPC listener,
- * node_status.c answers about it all. */
+ * node_join.c that of a node which is added to one, node_members.c knows who belongs to it,
+ * node_change.c changes that, node_peers.c has the connections to other members, node_clock.c asks
+ * them for their clocks, node_state.c for parts of their states, node_selfcheck.c looks after the
+ * gRPC listener, node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -21,6 +22,8 @@ enum node_phase {
     NODE_EMPTY,        /* nothing on disk */
     NODE_PREPARED,     /* all members were seen empty or prepared */
     NODE_BOOTSTRAPPED, /* takes part, or did */
+    NODE_JOINING,      /* has an id of its own, and waits until it is added */
+    NODE_JOINED,       /* was added; its log may still be empty */
 };
 
 struct node_timer {
@@ -31,9 +34,11 @@ struct node_timer {
 };
 
 struct node_bootstrap;
-struct node_clock;
+struct node_change;
+struct node_join;
 struct node_peers;
 struct node_selfcheck;
+struct node_stranger;
 
 struct node {
     const struct node_options *options;
@@ -48,11 +53,21 @@ struct node {
     struct service *service;
     struct node_selfcheck *selfcheck; /* NULL: the port is out of this machine's own reach */
     struct store *store;
+    uint64_t cluster; /* what all nodes of the cluster have in common */
+    uint64_t id;      /* of this node, never used for another directory (design D12) */
     enum node_phase phase;
-    struct node_bootstrap *bootstrap; /* while it waits for the other members */
+    struct node_bootstrap *bootstrap;                 /* while it waits for the other members */
+    struct node_join *join;                           /* while it waits until it is one */
+    struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
+    size_t n_members;
+    uint64_t asked_ns;              /* node_stranger.c, when others were last asked */
+    struct node_stranger *stranger; /* one that is asked about itself */
+    uint64_t missed_ns; /* node_members.c, since when there is no leader; 0: there is one */
+    uv_timer_t gone_timer;
+    struct node_change *change; /* one that is under way */
     struct node_peers *peers;
-    struct node_clock *clocks;
     uint64_t state_from; /* id of the member that was last asked for a part of its state */
+    uv_timer_t state_timer;
     struct core *core;
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it is about to start */
@@ -65,9 +80,6 @@ struct node {
 
 /* ---- node.c ---- */
 
-uint64_t node_id(const struct node *n);
-/* The gRPC address of a member, empty when there is no such id. */
-const char *node_grpc_of(const struct node *n, uint64_t id);
 /* The log may be started: the node takes part. */
 void node_start_replica(struct node *n);
 
@@ -82,8 +94,14 @@ void node_core_wake(struct node *n);
 
 /* ---- node_store.c ---- */
 
-/* Opens the store and reads the phase, or ends the process. */
+/* The cluster that the directory belongs to; false when it is new. */
+CB_MUST_USE bool node_store_find_cluster(struct node *n);
+/* Opens the store and reads id and phase, or ends the process. */
 void node_store_open(struct node *n);
+/* Notes of this node alone. False, and nothing in `out`, when there is none. */
+CB_MUST_USE bool node_store_get_note(struct node *n, const char *name, struct cb_buf *out);
+/* Durable on return. */
+void node_store_set_note(struct node *n, const char *name, struct cb_span value);
 /* Durable on return. */
 void node_store_set_phase(struct node *n, enum node_phase phase);
 
@@ -92,18 +110,56 @@ void node_store_set_phase(struct node *n, enum node_phase phase);
 /* Asks the other members until the log may be started, then calls node_start_replica. */
 void node_bootstrap_start(struct node *n);
 
+/* ---- node_join.c ---- */
+
+/* Asks at --join which cluster that is; returns when it knows. Nothing is on disk before. */
+void node_join_find_cluster(struct node *n);
+/* Asks there until this node is one of its members, then calls node_start_replica. */
+void node_join_start(struct node *n);
+
+/* ---- node_members.c ---- */
+
+/* Who the members were last, or those of --cluster. */
+void node_members_load(struct node *n);
+/* These are the members, as one of them says. Durable on return. */
+void node_members_set(struct node *n, const struct node_member *members, size_t count);
+/* For core_env. */
+void node_members_changed(void *data);
+/* NULL: there is none. */
+const struct node_member *node_member(const struct node *n, uint64_t id);
+/* The gRPC address of a member, empty when there is no such id. */
+const char *node_grpc_of(const struct node *n, uint64_t id);
+/* Looks from time to time whether this node was removed, which its log does not tell. */
+void node_members_start(struct node *n);
+void node_members_stop(struct node *n);
+
+/* ---- node_stranger.c ---- */
+
+/* For core_env: asks whether that is a member. */
+void node_stranger_speaks(void *data, uint64_t id, const char *address);
+/* Before the service is closed. */
+void node_stranger_stop(struct node *n);
+
+/* ---- node_change.c ---- */
+
+/* For service_source. */
+void node_change_on_asked(void *data, const struct wire_change_request *q, struct rpc_call *call);
+/* Answers what is under way. Before the service is closed. */
+void node_change_stop(struct node *n);
+
 /* ---- node_peers.c ---- */
 
 void node_peers_create(struct node *n);
 /* For calls to another member, whatever they are about; made when it is wanted first. Not after
- * node_peers_close. */
+ * node_peers_close. NULL: there is no such member. */
 struct rpc_client *node_peer(struct node *n, uint64_t id);
+/* Leaves those who are members no more, or elsewhere. */
+void node_peers_changed(struct node *n);
 /* Cancels what is asked; rpc_close waits for that. Before rpc_close. */
 void node_peers_close(struct node *n);
 
 /* ---- node_clock.c ---- */
 
-void node_clock_create(struct node *n);
 /* For core_env. */
 void node_clock_ask(void *data, uint64_t id);
 /* For service_source. */
@@ -138,7 +194,9 @@ void node_selfcheck_stop(struct node_selfcheck *s);
 /* ---- node_status.c ---- */
 
 void node_status_fill(void *data, struct wire_status *out);
-void node_status_identify(void *data, struct wire_identify_reply *out);
+void node_status_identify(void *data,
+                          const struct wire_identify_request *q,
+                          struct wire_identify_reply *out);
 
 /* ---- node_http.c ---- */
 

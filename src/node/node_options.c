@@ -15,7 +15,7 @@ static const struct cb_option table[] = {
      .arg = "NAME",
      .required = true,
      .offset = AT(name),
-     .help = "this node's name in --cluster"},
+     .help = "this node's name, its own in the cluster"},
     {.long_name = "data-dir",
      .kind = CB_OPTION_STRING,
      .arg = "DIR",
@@ -25,9 +25,15 @@ static const struct cb_option table[] = {
     {.long_name = "cluster",
      .kind = CB_OPTION_STRING,
      .arg = "NAME=HOST:PORT,...",
-     .required = true,
      .offset = AT(cluster_text),
-     .help = "all nodes, the same list on each; gRPC at the port, raft at the next one"},
+     .help = "for a new cluster: all its nodes, the same list on each; gRPC at the port, raft at "
+             "the next one; once the cluster exists the list is not looked at any more"},
+    {.long_name = "join",
+     .kind = CB_OPTION_STRING,
+     .arg = "HOST:PORT,...",
+     .offset = AT(join_text),
+     .help = "instead of --cluster, for a new node of a cluster that exists: the gRPC addresses of "
+             "members of it; then 'coolbeans add' makes it one"},
     {.long_name = "listen",
      .kind = CB_OPTION_ADDRESS,
      .arg = "ADDR:PORT",
@@ -109,14 +115,12 @@ static const struct cb_options spec = {
 
 static bool is_name(const char *s, size_t len)
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    return len >= 1 && len <= CB_NODE_NAME_MAX && strspn(s, allowed) >= len;
+    return len >= 1 && len <= CB_NODE_NAME_MAX && strspn(s, CB_NODE_NAME_CHARS) >= len;
 }
 
-/* The address, and the one at the next port. */
-static bool
-both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[static CB_ADDRESS_MAX])
+bool node_addresses(const char *text,
+                    char grpc[static CB_ADDRESS_MAX],
+                    char raft[static CB_ADDRESS_MAX])
 {
     struct cb_addr a;
     if (cb_addr_parse(&a, text) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.port == 0 ||
@@ -129,6 +133,22 @@ both_addresses(const char *text, char grpc[static CB_ADDRESS_MAX], char raft[sta
     return true;
 }
 
+bool node_grpc_of_told(const char *raft, char grpc[static CB_ADDRESS_MAX])
+{
+    struct cb_addr a;
+    if (cb_addr_parse(&a, raft) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.port <= 1) {
+        return false;
+    }
+    a.port--;
+    cb_addr_format(&a, grpc);
+    return true;
+}
+
+void node_grpc_of_raft(const char *raft, char grpc[static CB_ADDRESS_MAX])
+{
+    CB_ASSERT(node_grpc_of_told(raft, grpc));
+}
+
 static bool parse_member(struct node_member *m, const char *text, size_t len, struct cb_buf *error)
 {
     char row[CB_NODE_NAME_MAX + CB_ADDRESS_MAX + 2];
@@ -139,7 +159,7 @@ static bool parse_member(struct node_member *m, const char *text, size_t len, st
         size_t name_len = (size_t)(eq - text);
         memcpy(m->name, row, name_len);
         m->name[name_len] = '\0';
-        if (both_addresses(row + name_len + 1, m->grpc, m->raft)) {
+        if (node_addresses(row + name_len + 1, m->grpc, m->raft)) {
             return true;
         }
     }
@@ -161,6 +181,7 @@ static bool check_names(struct node_options *o, struct cb_buf *error)
     qsort(o->members, o->n_members, sizeof(o->members[0]), compare_names);
     bool found = false;
     for (size_t i = 0; i < o->n_members; i++) {
+        o->members[i].id = i + 1;
         if (i > 0 && strcmp(o->members[i].name, o->members[i - 1].name) == 0) {
             cb_buf_printf(error, "--cluster: the name \"%s\" stands there twice",
                           o->members[i].name);
@@ -207,10 +228,56 @@ static uint64_t digest_names(const struct node_options *o)
     return digest != 0 ? digest : 1;
 }
 
+static bool parse_join(struct node_options *o, struct cb_buf *error)
+{
+    const char *at = o->join_text;
+    for (;;) {
+        char text[CB_ADDRESS_MAX];
+        char raft[CB_ADDRESS_MAX];
+        size_t len = strcspn(at, ",");
+        (void)snprintf(text, sizeof(text), "%.*s", (int)len, at);
+        if (o->n_join == CB_CLUSTER_NODES_MAX) {
+            cb_buf_printf(error, "--join: at most %d addresses", CB_CLUSTER_NODES_MAX);
+            return false;
+        }
+        if (len >= sizeof(text) || !node_addresses(text, o->join[o->n_join++], raft)) {
+            cb_buf_printf(error, "--join: \"%.*s\" is not HOST:PORT, where a member's gRPC is",
+                          (int)len, at);
+            return false;
+        }
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+static bool parse_members(struct node_options *o, struct cb_buf *error)
+{
+    if ((o->cluster_text == NULL) == (o->join_text == NULL)) {
+        cb_buf_append_str(error, "give --cluster for a node of a new cluster, or --join for one "
+                                 "that is added to a cluster which exists");
+        return false;
+    }
+    if (!is_name(o->name, strlen(o->name))) {
+        cb_buf_printf(error, "--name: \"%s\" is not a name of 1 to %d letters, digits and \"-_.\"",
+                      o->name, CB_NODE_NAME_MAX);
+        return false;
+    }
+    if (o->cluster_text != NULL) {
+        return parse_cluster(o, error);
+    }
+    if (o->listen_text == NULL) {
+        cb_buf_append_str(error, "--join: give --listen too: it says where this node listens");
+        return false;
+    }
+    return parse_join(o, error);
+}
+
 static bool choose_listen(struct node_options *o, struct cb_buf *error)
 {
     const char *text = o->listen_text != NULL ? o->listen_text : o->members[o->self].grpc;
-    if (!both_addresses(text, o->listen_grpc, o->listen_raft)) {
+    if (!node_addresses(text, o->listen_grpc, o->listen_raft)) {
         cb_buf_printf(
             error,
             "--listen: \"%s\" is not ADDR:PORT with an IP address and a port from 1 to 65534",
@@ -282,10 +349,10 @@ node_options_parse(struct node_options *o, int argc, char **argv, struct cb_buf 
     if (r != CB_OPTIONS_OK) {
         return r;
     }
-    if (!parse_cluster(o, text) || !choose_listen(o, text) || !check_http(o, text) ||
+    if (!parse_members(o, text) || !choose_listen(o, text) || !check_http(o, text) ||
         !check_times(o, text)) {
         return CB_OPTIONS_ERROR;
     }
-    o->cluster = digest_names(o);
+    o->cluster = o->cluster_text != NULL ? digest_names(o) : 0;
     return CB_OPTIONS_OK;
 }

@@ -27,15 +27,23 @@ static void count(struct wire_status *out, const char *name, uint64_t value)
     c->value = value;
 }
 
+/* Before this node takes part it knows of voters alone: those of a first list, or those that it was
+ * told. */
 static void fill_members(const struct node *n, struct wire_status *out)
 {
-    for (size_t i = 0; i < n->options->n_members; i++) {
+    static const char *const roles[] = {
+        [REPLICA_VOTER] = "voter", [REPLICA_STANDBY] = "standby", [REPLICA_SPARE] = "spare"};
+    struct replica_status s = {.peer_count = 0};
+    if (n->replica != NULL) {
+        replica_status(n->replica, &s);
+    }
+    for (size_t i = 0; i < n->n_members; i++) {
         struct wire_member *m = wire_status_add_member(out);
-        m->id = i + 1;
-        m->name = cb_span_str(n->options->members[i].name);
-        m->grpc = cb_span_str(n->options->members[i].grpc);
-        m->raft = cb_span_str(n->options->members[i].raft);
-        m->role = cb_span_str("voter");
+        m->id = n->members[i].id;
+        m->name = cb_span_str(n->members[i].name);
+        m->grpc = cb_span_str(n->members[i].grpc);
+        m->raft = cb_span_str(n->members[i].raft);
+        m->role = cb_span_str(roles[i < s.peer_count ? s.peers[i].role : REPLICA_VOTER]);
     }
 }
 
@@ -83,7 +91,7 @@ void node_status_fill(void *data, struct wire_status *out)
 {
     const struct node *n = data;
     out->name = cb_span_str(n->options->name);
-    out->id = node_id(n);
+    out->id = n->id;
     out->role = cb_span_str(role_name(n));
     out->applied = core_applied(n->core)->index;
     out->durable = core_durable(n->core)->index;
@@ -99,16 +107,28 @@ void node_status_fill(void *data, struct wire_status *out)
     fill_counters(n, out);
 }
 
-void node_status_identify(void *data, struct wire_identify_reply *out)
+/* Only who leads knows for sure. */
+static bool is_gone(const struct node *n, uint64_t id)
+{
+    return id != 0 && n->replica != NULL && proposer_is_serving(core_proposer(n->core)) &&
+           node_member(n, id) == NULL;
+}
+
+void node_status_identify(void *data,
+                          const struct wire_identify_request *q,
+                          struct wire_identify_reply *out)
 {
     const struct node *n = data;
     static const uint32_t states[] = {
         [NODE_EMPTY] = WIRE_IDENTIFY_EMPTY,
         [NODE_PREPARED] = WIRE_IDENTIFY_PREPARED,
         [NODE_BOOTSTRAPPED] = WIRE_IDENTIFY_BOOTSTRAPPED,
+        [NODE_JOINING] = WIRE_IDENTIFY_JOINING,
+        [NODE_JOINED] = WIRE_IDENTIFY_BOOTSTRAPPED,
     };
     out->state = states[n->phase];
-    out->cluster = n->options->cluster;
-    out->id = node_id(n);
+    out->cluster = n->cluster;
+    out->id = n->id;
     out->name = cb_span_str(n->options->name);
+    out->is_gone = q->cluster == n->cluster && is_gone(n, q->id);
 }

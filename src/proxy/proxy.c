@@ -9,6 +9,7 @@
 
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
+#include "common/sys/cb_addr.h"
 #include "common/sys/cb_log.h"
 #include "common/sys/cb_service.h"
 #include "proxy/proxy_internal.h"
@@ -50,7 +51,8 @@ static void stream_message(void *ctx, uint32_t node, const struct wire_to_proxy 
 static void stream_garbage(void *ctx, uint32_t node, const char *why)
 {
     struct proxy *p = ctx;
-    cb_log(CB_LOG_ERROR, "upstream.garbage", "node=%s reason=\"%s\"", p->options->nodes[node], why);
+    cb_log(CB_LOG_ERROR, "upstream.garbage", "node=%s reason=\"%s\"",
+           engine_node_address(p->engine, node), why);
     engine_stream_garbage(p->engine, node, now(p));
 }
 
@@ -71,10 +73,23 @@ static void watch_open(void *ctx, uint32_t node)
     upstream_watch(((struct proxy *)ctx)->upstream, node);
 }
 
-static void watch_told(void *ctx, uint32_t node, uint64_t term, const char *leader)
+static void watch_told(void *ctx, uint32_t node, const struct wire_leadership *m)
 {
     struct proxy *p = ctx;
-    engine_watch_told(p->engine, node, term, leader, now(p));
+    engine_watch_told(p->engine, node, m, now(p));
+}
+
+static bool node_found(void *ctx, uint32_t node, const char *address)
+{
+    struct proxy *p = ctx;
+    struct cb_addr a;
+    if (cb_addr_parse(&a, address) != CB_ADDR_OK || a.kind == CB_ADDR_UNIX || a.port == 0) {
+        cb_log(CB_LOG_WARN, "upstream.node", "node=%s err=\"that is no address\"", address);
+        return false;
+    }
+    cb_log(CB_LOG_INFO, "upstream.node", "node=%s", address);
+    upstream_set_node(p->upstream, node, address);
+    return true;
 }
 
 static void watch_closed(void *ctx, uint32_t node)
@@ -245,6 +260,7 @@ static void create_engine(struct proxy *p)
         .stream_close = stream_close,
         .stream_send = stream_send,
         .watch_open = watch_open,
+        .node_found = node_found,
         .superseded = superseded,
         .facts = proxy_facts,
         .note = proxy_note,
@@ -264,7 +280,10 @@ static void create_upstream(struct proxy *p)
         .unwatched = watch_closed,
     };
     p->rpc = rpc_create(&p->loop);
-    p->upstream = upstream_create(p->rpc, p->options->nodes, p->options->n_nodes, &callbacks);
+    p->upstream = upstream_create(p->rpc, ENGINE_NODES_MAX, &callbacks);
+    for (uint32_t i = 0; i < p->options->n_nodes; i++) {
+        upstream_set_node(p->upstream, i, p->options->nodes[i]);
+    }
 }
 
 static uint32_t clients_max(void)

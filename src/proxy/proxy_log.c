@@ -37,7 +37,7 @@ static void ended(struct proxy *p, const char *node, bool was_attached, const ch
 void proxy_note(void *ctx, enum engine_note note, uint32_t node, uint64_t number, const char *text)
 {
     struct proxy *p = ctx;
-    const char *name = p->options->nodes[node];
+    const char *name = engine_node_address(p->engine, node);
     switch (note) {
     case ENGINE_NOTE_ATTACHED:
         attached(p, name, number);

@@ -4,8 +4,22 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/wire/wire_change.h"
 #include "common/wire/wire_cluster.h"
 #include "common/wire/wire_queue.h"
+
+static void try_change(struct cb_span in)
+{
+    struct wire_change_request q;
+    struct wire_change_reply reply;
+    if (wire_change_request_decode(&q, in) == WIRE_OK) {
+        CB_ASSERT(strnlen(q.name, sizeof q.name) < sizeof q.name);
+        CB_ASSERT((q.op == WIRE_CHANGE_ADD) == (q.grpc[0] != '\0'));
+    }
+    if (wire_change_reply_decode(&reply, in) == WIRE_OK) {
+        CB_ASSERT(strnlen(reply.text, sizeof reply.text) < sizeof reply.text);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_to_proxy(in);
     try_state_request(in);
     try_state_reply(in);
+    try_change(in);
     if (wire_identify_reply_decode(&reply, in) == WIRE_OK) {
         CB_ASSERT(reply.state < WIRE_IDENTIFY_STATE_END);
     }

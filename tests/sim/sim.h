@@ -38,7 +38,7 @@
 #include "support/fake_raft_io.h"
 #include "support/store_mem.h"
 
-#define SIM_NODES_MAX 5
+#define SIM_NODES_MAX 7
 #define SIM_PROXIES_MAX 3
 #define SIM_EXIT_VIOLATION 3
 #define SIM_SKIP_MAX 256 /* faults of a run that --skip can name */
@@ -103,6 +103,7 @@ enum sim_fault {
     X(streams_cut, "streams broken by a fault")                                                    \
     X(messages_cut, "messages lost with a stream")                                                 \
     X(messages_left_out, "messages to a node left out of a stream")                                \
+    X(requests_left_out, "requests left out of a message to a node")                               \
     X(proxy_crashes, "proxies killed")                                                             \
     X(fences, "proxies that closed their clients because of silence")                              \
     X(sessions_lost, "proxies whose session had ended")                                            \
@@ -121,6 +122,12 @@ enum sim_fault {
     X(switches, "times that no node reached another")                                              \
     X(links_reset, "connections between nodes that broke without a fault that lasts")              \
     X(leaders_told, "times that a node told a proxy who leads")                                    \
+    X(members_added, "nodes added to a cluster")                                                   \
+    X(members_told, "times a node was told that one it did not know is a member")                  \
+    X(members_voting, "those of them that got a vote")                                             \
+    X(members_removed, "members removed")                                                          \
+    X(removals_refused, "removals refused because the rest had no majority")                       \
+    X(nodes_found, "times a proxy was told of a node that was added")                              \
     X(left_down, "nodes that the others had to do without at the end")                             \
     X(events, "events")
 
@@ -134,7 +141,9 @@ struct sim_options {
     uint64_t seed;
     uint32_t faults; /* bits of enum sim_fault */
     uint32_t drawn;  /* those, and the ones that are masked */
-    uint32_t nodes, proxies, clients;
+    uint32_t first;  /* nodes of the first list of members */
+    uint32_t nodes;  /* those, and machines to spare: members come and go then */
+    uint32_t proxies, clients;
     uint32_t pace;         /* the clients' pauses are so many times as long */
     uint64_t duration_ns;  /* of the safety phase */
     uint64_t fault_gap_ns; /* between the beginnings of two faults, on average */
@@ -144,6 +153,7 @@ struct sim_options {
     } snapshots[SIM_NODES_MAX + 1]; /* by node */
     unsigned inflight_max;
     size_t part_size;   /* of a state on its way to a node */
+    size_t queue_bytes; /* of a session's requests, before its stream is not read */
     uint32_t left_down; /* nodes that stay away for a while after the faults: a minority */
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */
@@ -184,6 +194,8 @@ struct sim_node {
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
     bool installs;             /* a state is on its way in */
     bool disk_is_full;
+    bool was_member, was_voter;  /* it was once */
+    bool is_leaving, is_retired; /* it was removed; its machine is taken away */
     bool stays_down;   /* after the faults, until the others have shown to do without it */
     size_t rot_hidden; /* entries at the end of its log that cannot be read */
     struct replica_view view;
@@ -211,8 +223,9 @@ struct sim_proxy {
     struct sim_watch watches[SIM_NODES_MAX + 1]; /* by node */
     struct cb_list conns;                        /* struct sim_conn.at_proxy */
     uint64_t session;
-    uint64_t conns_opened; /* as the engine numbers them */
-    uint64_t instance;     /* of the process, among all of the run */
+    uint64_t conns_opened;              /* as the engine numbers them */
+    uint64_t instance;                  /* of the process, among all of the run */
+    uint64_t node_of[ENGINE_NODES_MAX]; /* by the engine's number of it */
     uint64_t started;
     struct sim_timer timer;
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
@@ -366,6 +379,7 @@ void sim_streams_links_changed(struct sim *s);
 void sim_notice_reset(struct sim_node *n);
 /* The core's env.led. */
 void sim_notice_led(struct sim_node *n, uint64_t term, const char *leader);
+void sim_notice_members(struct sim_node *n);
 /* The engine's watch_open. */
 void sim_notice_watch(struct sim_proxy *p, struct sim_node *n);
 void sim_notice_node_lost(struct sim_node *n);
@@ -378,6 +392,8 @@ void sim_proxy_init(struct sim *s, uint32_t number);
 void sim_proxy_boot(struct sim_proxy *p);
 void sim_proxy_crash(struct sim_proxy *p);
 uint64_t sim_proxy_now(const struct sim_proxy *p);
+/* The engine's number of a node. */
+uint32_t sim_proxy_number_of(const struct sim_proxy *p, uint64_t node);
 /* From a stream. */
 void sim_proxy_message(struct sim_proxy *p, struct sim_stream *st, struct cb_span bytes);
 void sim_proxy_writable(struct sim_proxy *p, struct sim_stream *st);
@@ -418,6 +434,28 @@ void sim_faults_handed_over(struct sim_node *n);
 void sim_faults_voted(struct sim *s, uint64_t candidate);
 /* The node sends AppendEntries. */
 void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
+/* ---- sim_members.c ---- */
+
+void sim_member_fill(uint64_t id, struct replica_member *out);
+void sim_members_start(struct sim *s);
+/* A node asks the members that it knows whether that is one. */
+void sim_members_ask(struct sim_node *n, uint64_t id);
+/* The node's list of members has changed. */
+void sim_members_changed(struct sim_node *n);
+/* As an operator would write them into --nodes; how many. */
+uint32_t sim_members_now(struct sim *s, uint64_t out[static ENGINE_NODES_MAX]);
+/* All members vote, as the leader knows. */
+bool sim_members_are_whole(struct sim *s);
+bool sim_is_member(struct sim *s, uint64_t id);
+/* As any node knows the members, more than half of those that vote have the entry; else on how many
+ * of how many it is at most. */
+bool sim_members_majority(struct sim *s,
+                          bool (*is_there)(const struct sim_node *n, uint64_t index, uint64_t term),
+                          uint64_t index,
+                          uint64_t term,
+                          unsigned *most,
+                          unsigned *of);
+
 /* Everything is mended and stays so, but for options.left_down nodes. */
 void sim_faults_end(struct sim *s);
 /* Those too. */

@@ -91,16 +91,25 @@ static void on_send(void *ctx, raft_id from, const struct raft_message *m)
     sim_say(s, "n%llu to n%llu: %s", from, m->server_id, message_names[m->type]);
 }
 
-static unsigned durable_on(void *data, uint64_t index, uint64_t term)
+static bool has_entry(const struct sim_node *n, uint64_t index, uint64_t term)
 {
-    const struct sim *s = data;
-    unsigned n = 0;
-    for (uint32_t id = 1; id <= s->options.nodes; id++) {
-        struct fake_disk d = s->nodes[id].fake->disk;
-        d.count += s->nodes[id].rot_hidden; /* they are there, if unreadable for a while */
-        n += fake_disk_has(&d, index, term);
+    struct fake_disk d = n->fake->disk;
+    d.count += n->rot_hidden; /* they are there, if unreadable for a while */
+    return fake_disk_has(&d, index, term);
+}
+
+static bool is_durable(void *data, uint64_t index, uint64_t term, unsigned *on, unsigned *of)
+{
+    struct sim *s = data;
+    if (s->options.nodes > s->options.first) {
+        return sim_members_majority(s, has_entry, index, term, on, of);
     }
-    return n;
+    *of = s->options.nodes;
+    *on = 0;
+    for (uint32_t id = 1; id <= s->options.nodes; id++) {
+        *on += has_entry(&s->nodes[id], index, term);
+    }
+    return *on > *of / 2;
 }
 
 /* A client that believes to hold a job would be wrong from here on: its proxy must have closed its
@@ -133,8 +142,7 @@ void sim_check_start(struct sim *s)
     const struct sim_oracle_env env = {
         .data = s,
         .fail = on_violation,
-        .durable_on = durable_on,
-        .majority = s->options.nodes / 2 + 1,
+        .is_durable = is_durable,
         .on_result = sim_answers_result,
         .on_given_away = given_away,
     };
@@ -206,12 +214,12 @@ void sim_check_node(struct sim_node *n)
 
 bool sim_has_converged(struct sim *s)
 {
-    if (sim_leader(s) == NULL) {
+    if (sim_leader(s) == NULL || !sim_members_are_whole(s)) {
         return false;
     }
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
         const struct sim_node *n = &s->nodes[id];
-        if (n->stays_down) {
+        if (n->stays_down || !sim_is_member(s, id)) {
             continue;
         }
         if (!n->is_started || core_applied(n->core)->index != sim_oracle_index(s->oracle)) {
@@ -278,7 +286,9 @@ static void count_commands(struct sim *s)
 void sim_check_end(struct sim *s)
 {
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
-        sim_oracle_compare(s->oracle, id, core_machine(s->nodes[id].core));
+        if (sim_is_member(s, id)) {
+            sim_oracle_compare(s->oracle, id, core_machine(s->nodes[id].core));
+        }
     }
     sim_answers_check(s);
     check_history(s);

@@ -55,7 +55,8 @@ void sim_fault_mend_in(struct sim *s,
 void sim_fault_boot(struct sim *s, unsigned who, uint64_t what)
 {
     (void)what;
-    if (!sim_node_is_up(&s->nodes[who]) && !s->nodes[who].stays_down) {
+    const struct sim_node *n = &s->nodes[who];
+    if (!sim_node_is_up(n) && !n->stays_down && !n->is_retired) {
         sim_node_boot(&s->nodes[who]);
     }
 }
@@ -95,7 +96,7 @@ void sim_faults_died(struct sim_node *n)
     if (sim_is_safety(n->sim)) {
         boot_later(n);
     } else {
-        sim_node_boot(n);
+        sim_fault_boot(n->sim, (unsigned)n->id, 0);
     }
 }
 

@@ -138,8 +138,8 @@ static void on_last_act(void *arg)
 
 void sim_faults_plan_last_act(struct sim *s)
 {
-    if (s->options.nodes == 3 && s->options.left_down > 0 && sim_has(s, SIM_FAULT_TIMELY) &&
-        sim_one_in(s, 2)) {
+    if (s->options.first == 3 && s->options.nodes == 3 && s->options.left_down > 0 &&
+        sim_has(s, SIM_FAULT_TIMELY) && sim_one_in(s, 2)) {
         sim_at(s, s->options.duration_ns - LAST_ACT_NS, on_last_act, s);
     }
 }

@@ -165,6 +165,18 @@ static void led(void *data, uint64_t term, const char *leader)
     sim_notice_led(data, term, leader);
 }
 
+static void on_stranger(void *data, uint64_t id, const char *address)
+{
+    (void)address;
+    sim_members_ask(data, id);
+}
+
+static void on_members(void *data)
+{
+    sim_members_changed(data);
+    sim_notice_members(data);
+}
+
 static bool must_wait(void *data)
 {
     (void)data;
@@ -179,8 +191,8 @@ static const char *address_of(void *data, uint64_t id)
 
 const char *sim_node_address(const struct sim_node *n)
 {
-    static const char *const addresses[SIM_NODES_MAX + 1] = {"",     "n1:1", "n2:1",
-                                                             "n3:1", "n4:1", "n5:1"};
+    static const char *const addresses[SIM_NODES_MAX + 1] = {"",     "n1:1", "n2:1", "n3:1",
+                                                             "n4:1", "n5:1", "n6:1", "n7:1"};
     return addresses[n->id];
 }
 
@@ -248,18 +260,31 @@ static void on_store_notify(void *data)
     core_store_notified(n->core);
 }
 
+/* Machines whose addresses it has before there is a log. */
+static uint32_t known_at_first(const struct sim_node *n)
+{
+    const struct sim_options *o = &n->sim->options;
+    return n->id <= o->first ? o->first : o->nodes;
+}
+
+void sim_member_fill(uint64_t id, struct replica_member *out)
+{
+    out->id = id;
+    snprintf(out->name, sizeof out->name, "n%u", (unsigned)id);
+    snprintf(out->address, sizeof out->address, "%u", (unsigned)id);
+}
+
 static void make_core(struct sim_node *n)
 {
     struct core_config config = {
         .self = n->id,
         .session_timeout_ns = n->sim->options.session_timeout_ns,
         .state_part_size = n->sim->options.part_size,
+        .session_queue_bytes = n->sim->options.queue_bytes,
         .data_dir = n->dir,
     };
-    for (uint64_t id = 1; id <= n->sim->options.nodes; id++) {
-        if (id != n->id) {
-            config.others[config.n_others++] = id;
-        }
+    for (uint64_t id = 1; id <= known_at_first(n); id++) {
+        config.members[config.n_members++] = id;
     }
     const struct core_env env = {
         .data = n,
@@ -273,6 +298,8 @@ static void make_core(struct sim_node *n)
         .serving = serving,
         .led = led,
         .must_wait = must_wait,
+        .members = on_members,
+        .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = sim_clock_ask,
         .ask_state = sim_state_ask,
@@ -293,13 +320,11 @@ static void make_replica(struct sim_node *n)
     struct sim *s = n->sim;
     memset(members, 0, sizeof members);
     replica_config_default(&c);
-    for (uint32_t i = 0; i < s->options.nodes; i++) {
-        members[i].id = i + 1;
-        snprintf(members[i].name, sizeof members[i].name, "n%u", i + 1);
-        snprintf(members[i].address, sizeof members[i].address, "%u", i + 1);
+    for (uint32_t i = 0; i < known_at_first(n); i++) {
+        sim_member_fill(i + 1, &members[i]);
     }
     c.members = members;
-    c.member_count = s->options.nodes;
+    c.member_count = known_at_first(n);
     c.self = n->id - 1;
     c.snapshot_threshold = s->options.snapshots[n->id].threshold;
     c.snapshot_trailing = s->options.snapshots[n->id].trailing;
@@ -317,7 +342,7 @@ static void make_replica(struct sim_node *n)
 static void start_replica(struct sim_node *n)
 {
     fake_node_enter(n->fake);
-    if (!n->is_bootstrapped) {
+    if (!n->is_bootstrapped && n->id <= n->sim->options.first) {
         n->is_bootstrapped = true;
         if (!replica_bootstrap(n->replica)) {
             sim_fail(n->sim, "start", "node %u is not empty", (unsigned)n->id);
@@ -342,7 +367,11 @@ static void start_replica(struct sim_node *n)
 void sim_node_boot(struct sim_node *n)
 {
     CB_ASSERT(n->core == NULL);
+    const struct fake_disk *d = &n->fake->disk;
     sim_trace(n->sim, "n%u boots", (unsigned)n->id);
+    sim_say(n->sim, "n%u has a snapshot at %llu with the members of %llu, entries %llu to %llu",
+            (unsigned)n->id, d->snapshot_index, d->snapshot_conf_index, d->first,
+            fake_disk_last(d));
     n->is_started = false;
     n->turn_is_due = n->is_turn = false;
     n->installs = false;

@@ -83,8 +83,7 @@ struct word {
     struct sim_proxy *proxy;
     struct sim_node *node;
     uint64_t number; /* of the watch that it belongs to */
-    uint64_t term;
-    char leader[32];
+    struct wire_leadership said;
 };
 
 static struct sim_watch *watch_of(struct sim_proxy *p, const struct sim_node *n)
@@ -111,7 +110,8 @@ static void on_closed(void *arg)
         struct sim_watch *watch = watch_of(w->proxy, w->node);
         watch->number++;
         watch->is_there = false;
-        engine_watch_closed(w->proxy->engine, (uint32_t)w->node->id - 1, sim_proxy_now(w->proxy));
+        engine_watch_closed(w->proxy->engine, sim_proxy_number_of(w->proxy, w->node->id),
+                            sim_proxy_now(w->proxy));
     }
     cb_free(w);
 }
@@ -133,8 +133,23 @@ static void on_told(void *arg)
                 on_told, cb_free, w);
     } else {
         s->counters.leaders_told++;
-        engine_watch_told(w->proxy->engine, from - 1, w->term, w->leader, sim_proxy_now(w->proxy));
+        engine_watch_told(w->proxy->engine, sim_proxy_number_of(w->proxy, from), &w->said,
+                          sim_proxy_now(w->proxy));
         cb_free(w);
+    }
+}
+
+static void say_members(const struct sim_node *n, struct wire_leadership *m)
+{
+    struct replica_member members[CB_CLUSTER_NODES_MAX];
+    m->members_index = replica_members_index(n->replica);
+    if (m->members_index == 0) {
+        return;
+    }
+    m->n_members = (uint32_t)replica_members(n->replica, members);
+    for (uint32_t i = 0; i < m->n_members; i++) {
+        snprintf(m->members[i], sizeof m->members[i], "%s",
+                 sim_node_address(&n->sim->nodes[members[i].id]));
     }
 }
 
@@ -147,10 +162,18 @@ static void tell(struct sim_node *n, struct sim_proxy *p)
         return;
     }
     struct word *w = word_of(p, n);
-    w->term = n->led_term;
-    snprintf(w->leader, sizeof w->leader, "%s", n->led_by);
+    say_members(n, &w->said);
+    w->said.term = n->led_term;
+    snprintf(w->said.leader, sizeof w->said.leader, "%s", n->led_by);
     watch->last_ns = at > watch->last_ns ? at : watch->last_ns;
     fake_at(&p->process, watch->last_ns, on_told, cb_free, w);
+}
+
+void sim_notice_members(struct sim_node *n)
+{
+    for (uint32_t i = 0; i < n->sim->options.proxies && n->is_started; i++) {
+        tell(n, &n->sim->proxies[i]);
+    }
 }
 
 void sim_notice_led(struct sim_node *n, uint64_t term, const char *leader)

@@ -49,24 +49,30 @@ static const struct snapshots snapshot_choices[] = {
 
 /* In one seed of three each node has its own, as in production, where memory decides: so that one
  * has let go of what another still has. */
+#define DRAWN_NODES 5
+
 static void draw_snapshots(struct sim_options *o, struct cb_rng *rng)
 {
     bool is_mixed = cb_rng_chance(rng, 1, 3);
     const struct snapshots *c = &snapshot_choices[cb_rng_below(rng, 4)];
     o->inflight_max = is_mixed ? CB_RAFT_INFLIGHT_MIN : c->inflight;
-    for (uint32_t id = 1; id <= SIM_NODES_MAX; id++) {
+    for (uint32_t id = 1; id <= DRAWN_NODES; id++) {
         o->snapshots[id].threshold = c->threshold;
         o->snapshots[id].trailing = c->trailing;
         if (is_mixed) {
             c = &snapshot_choices[cb_rng_below(rng, 4)];
         }
     }
+    for (uint32_t id = DRAWN_NODES + 1; id <= SIM_NODES_MAX; id++) {
+        o->snapshots[id] = o->snapshots[id - DRAWN_NODES];
+    }
 }
 
 static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
 {
     uint64_t kind = cb_rng_below(rng, 20);
-    o->nodes = kind == 0 ? 1 : kind <= 2 ? 5 : 3;
+    o->first = kind == 0 ? 1 : kind <= 2 ? 5 : 3;
+    o->nodes = o->first;
     o->proxies = (uint32_t)between(rng, 1, SIM_PROXIES_MAX);
     o->clients = (uint32_t)between(rng, 1, 8);
     o->pace = (uint32_t[]){1, 3, 6}[cb_rng_below(rng, 3)];
@@ -91,20 +97,25 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     o->disk_ns = between(&rng, 50, 8000) * 1000;
     o->left_down = cb_rng_chance(&rng, 1, 2) ? (o->nodes - 1) / 2 : 0;
     o->part_size = (size_t[]){16 * CB_KIB, 64 * CB_KIB, CB_STATE_PART_SIZE}[cb_rng_below(&rng, 3)];
+    o->queue_bytes = (size_t[]){2 * CB_KIB, 64 * CB_KIB, 0}[cb_rng_below(&rng, 3)];
+    if (o->first == 3 && cb_rng_chance(&rng, 1, 3)) {
+        o->nodes += (uint32_t)between(&rng, 1, SIM_NODES_MAX - o->first);
+        o->left_down = 0; /* what is a minority changes */
+    }
 }
 
 void sim_options_print(const struct sim_options *o)
 {
-    printf("seed %" PRIu64 ": %u nodes, %u proxies, %u clients, %" PRIu64 " s, snapshots", o->seed,
-           o->nodes, o->proxies, o->clients, o->duration_ns / CB_NS_PER_S);
+    printf("seed %" PRIu64 ": %u nodes of %u, %u proxies, %u clients, %" PRIu64 " s, snapshots",
+           o->seed, o->first, o->nodes, o->proxies, o->clients, o->duration_ns / CB_NS_PER_S);
     for (uint32_t id = 1; id <= o->nodes; id++) {
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, parts of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
+           " us, parts of %zu KiB, queues of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
-           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->left_down,
-           o->fault_gap_ns / CB_NS_PER_MS);
+           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->queue_bytes / CB_KIB,
+           o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

@@ -24,9 +24,9 @@ struct sim_oracle_env {
     void *data;
     /* Must not return. `property` is "P16" and the like. */
     void (*fail)(void *data, const char *property, const char *sentence);
-    /* On how many members of the group the entry (index, term) is durable now. */
-    unsigned (*durable_on)(void *data, uint64_t index, uint64_t term);
-    unsigned majority;
+    /* The entry (index, term) is durable now on a majority of the group; else on how many of how
+     * many. */
+    bool (*is_durable)(void *data, uint64_t index, uint64_t term, unsigned *on, unsigned *of);
     /* A request was answered, in the order of the log: the model's result, borrowed for the call.
      * Of the first application alone; may be NULL. */
     void (*on_result)(void *data, uint64_t session, const struct jsm_result *result);

@@ -62,7 +62,7 @@ static void after_event(void *ctx)
 static void stream_open(void *ctx, uint32_t node)
 {
     struct sim_proxy *p = ctx;
-    sim_stream_open(p, &p->sim->nodes[node + 1]);
+    sim_stream_open(p, &p->sim->nodes[p->node_of[node]]);
 }
 
 static void stream_close(void *ctx, uint32_t node)
@@ -88,7 +88,30 @@ static void stream_send(void *ctx, uint32_t node, const struct wire_to_node *m)
 static void watch_open(void *ctx, uint32_t node)
 {
     struct sim_proxy *p = ctx;
-    sim_notice_watch(p, &p->sim->nodes[node + 1]);
+    sim_notice_watch(p, &p->sim->nodes[p->node_of[node]]);
+}
+
+uint32_t sim_proxy_number_of(const struct sim_proxy *p, uint64_t node)
+{
+    for (uint32_t i = 0; i < ENGINE_NODES_MAX; i++) {
+        if (p->node_of[i] == node) {
+            return i;
+        }
+    }
+    CB_UNREACHABLE("a node that the proxy knows");
+}
+
+static bool node_found(void *ctx, uint32_t node, const char *address)
+{
+    struct sim_proxy *p = ctx;
+    for (uint32_t id = 1; id <= p->sim->options.nodes; id++) {
+        if (strcmp(sim_node_address(&p->sim->nodes[id]), address) == 0) {
+            p->node_of[node] = id;
+            p->sim->counters.nodes_found++;
+            return true;
+        }
+    }
+    sim_fail(p->sim, "wire", "%s is told of a node at %s, where there is none", p->name, address);
 }
 
 static void superseded(void *ctx, struct cb_span address)
@@ -112,24 +135,25 @@ static void note(void *ctx, enum engine_note what, uint32_t node, uint64_t numbe
 {
     struct sim_proxy *p = ctx;
     struct sim_counters *c = &p->sim->counters;
+    unsigned id = (unsigned)p->node_of[node];
     switch (what) {
     case ENGINE_NOTE_ATTACHED:
-        sim_trace(p->sim, "%s attached to n%u, session %" PRIu64, p->name, node + 1, number);
+        sim_trace(p->sim, "%s attached to n%u, session %" PRIu64, p->name, id, number);
         p->session = number;
         sim_answers_session(p->sim->answers, number, p->instance);
         break;
     case ENGINE_NOTE_STREAM_ENDED:
-        sim_trace(p->sim, "%s lost its stream to n%u: %s", p->name, node + 1, text);
+        sim_trace(p->sim, "%s lost its stream to n%u: %s", p->name, id, text);
         break;
     case ENGINE_NOTE_STREAM_SILENT:
-        sim_trace(p->sim, "%s leaves n%u, which says nothing", p->name, node + 1);
+        sim_trace(p->sim, "%s leaves n%u, which says nothing", p->name, id);
         break;
     case ENGINE_NOTE_STREAM_LEFT:
-        sim_trace(p->sim, "%s leaves n%u: another leads term %" PRIu64, p->name, node + 1, number);
+        sim_trace(p->sim, "%s leaves n%u: another leads term %" PRIu64, p->name, id, number);
         c->streams_left++;
         break;
     case ENGINE_NOTE_BAD_MESSAGE:
-        sim_fail(p->sim, "wire", "%s: node %u broke the protocol: %s", p->name, node + 1, text);
+        sim_fail(p->sim, "wire", "%s: node %u broke the protocol: %s", p->name, id, text);
     case ENGINE_NOTE_FENCED:
         sim_trace(p->sim, "%s is fenced: %" PRIu64 " clients", p->name, number);
         c->fences++;
@@ -152,13 +176,15 @@ void sim_proxy_message(struct sim_proxy *p, struct sim_stream *st, struct cb_spa
     if (wire_to_proxy_decode(&m, bytes) != WIRE_OK) {
         sim_fail(p->sim, "wire", "a node sent what is no message");
     }
-    engine_stream_message(p->engine, sim_stream_node_number(st), &m, sim_proxy_now(p));
+    engine_stream_message(p->engine, sim_proxy_number_of(p, sim_stream_node_number(st) + 1), &m,
+                          sim_proxy_now(p));
 }
 
 void sim_proxy_writable(struct sim_proxy *p, struct sim_stream *st)
 {
     if (p->stream == st) {
-        engine_stream_writable(p->engine, sim_stream_node_number(st), sim_proxy_now(p));
+        engine_stream_writable(p->engine, sim_proxy_number_of(p, sim_stream_node_number(st) + 1),
+                               sim_proxy_now(p));
     }
 }
 
@@ -169,7 +195,8 @@ void sim_proxy_stream_closed(struct sim_proxy *p,
 {
     if (p->stream == st) {
         p->stream = NULL;
-        engine_stream_closed(p->engine, sim_stream_node_number(st), text, leader, sim_proxy_now(p));
+        engine_stream_closed(p->engine, sim_proxy_number_of(p, sim_stream_node_number(st) + 1),
+                             text, leader, sim_proxy_now(p));
     }
 }
 
@@ -179,8 +206,9 @@ void sim_proxy_boot(struct sim_proxy *p)
 {
     const char *nodes[SIM_NODES_MAX];
     struct sim *s = p->sim;
-    for (uint32_t i = 0; i < s->options.nodes; i++) {
-        nodes[i] = sim_node_address(&s->nodes[i + 1]);
+    uint32_t n_nodes = sim_members_now(s, p->node_of);
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        nodes[i] = sim_node_address(&s->nodes[p->node_of[i]]);
     }
     uint64_t random = sim_between(s, 1, UINT64_MAX / 2);
     const struct engine_config config = {
@@ -189,7 +217,7 @@ void sim_proxy_boot(struct sim_proxy *p)
         .started_ns = ++p->started,
         .random = random,
         .nodes = nodes,
-        .n_nodes = s->options.nodes,
+        .n_nodes = n_nodes,
         .job_size_max = s->options.job_size_max,
         .seed = sim_between(s, 1, UINT64_MAX / 2),
     };
@@ -199,6 +227,7 @@ void sim_proxy_boot(struct sim_proxy *p)
         .stream_close = stream_close,
         .stream_send = stream_send,
         .watch_open = watch_open,
+        .node_found = node_found,
         .superseded = superseded,
         .facts = facts,
         .note = note,

@@ -159,6 +159,7 @@ static void start(struct sim *s)
         sim_conn_open(s);
     }
     sim_faults_start(s);
+    sim_members_start(s);
 }
 
 static void bury(struct sim *s)

@@ -47,7 +47,8 @@ struct sim_stream {
     struct lane up, down;
     struct cb_list lost; /* frames: sent after it broke */
     struct sim_reads reads;
-    unsigned events; /* that name it */
+    bool omits_request; /* the next message that has requests loses one */
+    unsigned events;    /* that name it */
 };
 
 /* ---- memory: a stream goes when no side and no event knows it ---- */
@@ -197,6 +198,20 @@ static void on_open(struct sim_stream *st)
     st->st = proposer_stream_open(core_proposer(n->core), st);
 }
 
+/* As by a proxy that counts wrongly: the stream lacks a number, its messages are all there. Not the
+ * last one: nobody could know of it before the next. */
+static void omit_request(struct sim_stream *st, struct wire_to_node *m)
+{
+    if (st->omits_request && m->n_requests > 1) {
+        uint32_t at = (uint32_t)sim_between(st->sim, 0, m->n_requests - 2);
+        m->n_requests--;
+        memmove(&m->requests[at], &m->requests[at + 1],
+                (m->n_requests - at) * sizeof m->requests[0]);
+        st->omits_request = false;
+        st->sim->counters.requests_left_out++;
+    }
+}
+
 static void up_message(struct sim_stream *st, struct cb_span bytes)
 {
     static struct wire_to_node m;
@@ -206,6 +221,7 @@ static void up_message(struct sim_stream *st, struct cb_span bytes)
     if (wire_to_node_decode(&m, bytes) != WIRE_OK) {
         sim_fail(st->sim, "wire", "a proxy sent what is no message");
     }
+    omit_request(st, &m);
     /* Whether it ended the stream is known by st->st: sim_stream_end was called then. */
     (void)proposer_stream_message(core_proposer(st->node->core), st->st, &m);
 }
@@ -482,6 +498,10 @@ void sim_stream_break(struct sim_stream *st)
 
 void sim_stream_leave_out(struct sim_stream *st)
 {
+    if (sim_one_in(st->sim, 2)) {
+        st->omits_request = true;
+        return;
+    }
     uint64_t skip = sim_between(st->sim, 0, IN_FLIGHT_MAX);
     CB_LIST_FOREACH_SAFE(it, tmp, &st->up.frames)
     {

@@ -19,10 +19,12 @@
 
 /* --- names and identities --- */
 #define CB_NODE_NAME_MAX 64
+#define CB_NODE_NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 #define CB_PROXY_NAME_MAX 255               /* default: host name and port */
 #define CB_ADDRESS_MAX 300                  /* "host:port", host names are at most 253 bytes */
 #define CB_ID_MAX ((UINT64_C(1) << 53) - 1) /* ids stay exact in a double (design D13) */
 #define CB_CLUSTER_NODES_MAX 7
+#define CB_CHANGE_TEXT_MAX 512 /* what an operator is told of a change of the members */
 /* A clock of the cluster that a member tells, in ns, so that no sum overflows: 146 years. */
 #define CB_CLUSTER_CLOCK_MAX (UINT64_C(1) << 62)
 #define CB_STATUS_COUNTERS_MAX                                                                     \
@@ -135,6 +137,8 @@
 #define CB_STATE_COPY_MS 900000
 /* Members in a configuration on the wire: those of a cluster and those that are to replace them. */
 #define CB_RAFT_CONF_MAX (2 * CB_CLUSTER_NODES_MAX)
+/* "NAME=HOST:PORT", which libraft takes for the address of a member. */
+#define CB_RAFT_SERVER_MAX (CB_NODE_NAME_MAX + 1 + CB_ADDRESS_MAX)
 
 /* --- links between nodes (ADR 7) --- */
 /* Payload of a frame; the largest is one entry, or an AppendEntries, with its head. */

@@ -132,6 +132,7 @@ void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_b
         .cluster = m->cluster,
         .id = m->id,
         .name = wire_text(&a, m->name),
+        .gone = m->is_gone,
     };
     wire_pack(&p.base, out);
     wire_arena_fini(&a);
@@ -191,24 +192,10 @@ void wire_state_reply_encode(const struct wire_state_reply *m, struct cb_buf *ou
 
 /* ---- decoding ---- */
 
-/* These end up in an operator's terminal. */
-static enum wire_error check_text(struct cb_span s, size_t max)
-{
-    if (s.len > max) {
-        return WIRE_BAD_LENGTH;
-    }
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < ' ' || s.ptr[i] >= 0x7f) {
-            return WIRE_BAD_RANGE;
-        }
-    }
-    return WIRE_OK;
-}
-
 static enum wire_error check_texts(const struct cb_span *texts, size_t n, size_t max)
 {
     for (size_t i = 0; i < n; i++) {
-        enum wire_error e = check_text(texts[i], max);
+        enum wire_error e = wire_check_text(texts[i], max);
         if (e != WIRE_OK) {
             return e;
         }
@@ -234,7 +221,7 @@ static enum wire_error add_counter(struct wire_status *m, const Coolbeans__V1__C
 {
     struct wire_status_counter *counter = wire_status_add_counter(m);
     *counter = (struct wire_status_counter){.name = cb_span_str(p->name), .value = p->value};
-    return check_text(counter->name, CB_NODE_NAME_MAX);
+    return wire_check_text(counter->name, CB_NODE_NAME_MAX);
 }
 
 static void set_status(struct wire_status *m, const Coolbeans__V1__StatusReply *p)
@@ -309,10 +296,11 @@ static enum wire_error take_identify_reply(void *to, const void *from)
     m->state = (uint32_t)p->state;
     m->cluster = p->cluster;
     m->id = p->id;
+    m->is_gone = p->gone != 0;
     if (m->state == 0 || m->state >= WIRE_IDENTIFY_STATE_END) {
         return WIRE_BAD_OP;
     }
-    enum wire_error e = check_text(name, CB_NODE_NAME_MAX);
+    enum wire_error e = wire_check_text(name, CB_NODE_NAME_MAX);
     if (e == WIRE_OK) {
         memcpy(m->name_bytes, name.ptr, name.len);
         m->name = cb_span(m->name_bytes, name.len);

@@ -59,6 +59,7 @@ enum wire_identify_state {
     WIRE_IDENTIFY_EMPTY = 1,
     WIRE_IDENTIFY_PREPARED,
     WIRE_IDENTIFY_BOOTSTRAPPED,
+    WIRE_IDENTIFY_JOINING,
     WIRE_IDENTIFY_STATE_END
 };
 
@@ -71,6 +72,7 @@ struct wire_identify_reply {
     uint32_t state; /* enum wire_identify_state */
     uint64_t cluster;
     uint64_t id;
+    bool is_gone;
     struct cb_span name; /* decoded: lies in `name_bytes`, so the struct stays where it is */
     uint8_t name_bytes[CB_NODE_NAME_MAX];
 };

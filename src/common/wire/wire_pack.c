@@ -76,3 +76,16 @@ char *wire_text(struct wire_arena *a, struct cb_span s)
     text[s.len] = '\0';
     return text;
 }
+
+enum wire_error wire_check_text(struct cb_span s, size_t max)
+{
+    if (s.len > max) {
+        return WIRE_BAD_LENGTH;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < ' ' || s.ptr[i] >= 0x7f) {
+            return WIRE_BAD_RANGE;
+        }
+    }
+    return WIRE_OK;
+}

@@ -42,6 +42,9 @@ void wire_pack(const ProtobufCMessage *m, struct cb_buf *out);
 /* A copy that ends in a NUL, as protobuf-c wants strings. */
 char *wire_text(struct wire_arena *a, struct cb_span s);
 
+/* These end up in an operator's terminal: printable ASCII, at most `max` bytes. */
+enum wire_error wire_check_text(struct cb_span s, size_t max);
+
 /* Packing only reads the bytes, though the structs do not say so. */
 static inline ProtobufCBinaryData wire_lend(struct cb_span s)
 {

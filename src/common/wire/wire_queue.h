@@ -76,6 +76,9 @@ enum wire_job_state {
 struct wire_leadership {
     uint64_t term;
     char leader[CB_ADDRESS_MAX]; /* not empty */
+    uint64_t members_index;      /* 0: there are none below */
+    uint32_t n_members;
+    char members[CB_CLUSTER_NODES_MAX][CB_ADDRESS_MAX]; /* not empty */
 };
 
 /* Appends the message. */

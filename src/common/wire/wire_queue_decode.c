@@ -428,21 +428,38 @@ enum wire_error wire_to_proxy_decode(struct wire_to_proxy *m, struct cb_span byt
 
 /* ---- who leads ---- */
 
+static enum wire_error take_address(char out[static CB_ADDRESS_MAX], const char *text)
+{
+    struct cb_span s = cb_span_str(text);
+    if (s.len == 0 || s.len >= CB_ADDRESS_MAX) {
+        return WIRE_BAD_LENGTH;
+    }
+    if (!is_printable(s)) {
+        return WIRE_BAD_RANGE;
+    }
+    memcpy(out, s.ptr, s.len);
+    out[s.len] = '\0';
+    return WIRE_OK;
+}
+
 static enum wire_error take_leadership(void *to, const void *from)
 {
     struct wire_leadership *m = to;
     const Coolbeans__V1__Leadership *p = from;
-    struct cb_span leader = cb_span_str(p->leader);
-    if (leader.len == 0 || leader.len >= sizeof(m->leader)) {
+    if (p->n_members > CB_CLUSTER_NODES_MAX) {
         return WIRE_BAD_LENGTH;
     }
-    if (!is_printable(leader)) {
+    if ((p->members_index == 0) != (p->n_members == 0)) {
         return WIRE_BAD_RANGE;
     }
     m->term = p->term;
-    memcpy(m->leader, leader.ptr, leader.len);
-    m->leader[leader.len] = '\0';
-    return WIRE_OK;
+    m->members_index = p->members_index;
+    m->n_members = (uint32_t)p->n_members;
+    enum wire_error e = take_address(m->leader, p->leader);
+    for (size_t i = 0; e == WIRE_OK && i < p->n_members; i++) {
+        e = take_address(m->members[i], p->members[i]);
+    }
+    return e;
 }
 
 enum wire_error wire_leadership_decode(struct wire_leadership *m, struct cb_span bytes)

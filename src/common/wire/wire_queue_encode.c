@@ -13,11 +13,17 @@ void wire_leadership_encode(const struct wire_leadership *m, struct cb_buf *out)
 {
     struct wire_arena a;
     wire_arena_init(&a, 0);
-    const Coolbeans__V1__Leadership p = {
+    Coolbeans__V1__Leadership p = {
         .base = BASE(leadership),
         .term = m->term,
         .leader = wire_text(&a, cb_span_str(m->leader)),
+        .members_index = m->members_index,
+        .n_members = m->n_members,
+        .members = wire_arena_take(&a, m->n_members * sizeof(*p.members)),
     };
+    for (uint32_t i = 0; i < m->n_members; i++) {
+        p.members[i] = wire_text(&a, cb_span_str(m->members[i]));
+    }
     wire_pack(&p.base, out);
     wire_arena_fini(&a);
 }

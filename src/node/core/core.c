@@ -23,14 +23,29 @@ static void make_proposer(struct core *c)
 {
     const struct proposer_config config = {
         .self = c->config.self,
-        .n_others = c->config.n_others,
         .session_timeout_ns = c->config.session_timeout_ns,
         .limits = c->config.limits,
         .stamp_wall_ns = c->spans.durable.wall_ns,
+        .session_queue_bytes = c->config.session_queue_bytes,
     };
     struct proposer_env env;
     core_log_env(c, &env);
     c->proposer = proposer_create(&config, &env, c->machine);
+    proposer_members(c->proposer, c->others, c->n_others);
+}
+
+void core_take_members(struct core *c, const uint64_t *ids, size_t count)
+{
+    c->n_others = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] != c->config.self) {
+            CB_ASSERT(c->n_others < CB_CLUSTER_NODES_MAX);
+            c->others[c->n_others++] = ids[i];
+        }
+    }
+    if (c->proposer != NULL) {
+        proposer_members(c->proposer, c->others, c->n_others);
+    }
 }
 
 struct core *
@@ -47,6 +62,7 @@ core_create(const struct core_config *config, const struct core_env *env, struct
     cb_list_init(&c->copies);
     c->copy_number = cb_clock_boottime_ns(env->clock); /* none of a process before this one */
     cb_list_init(&c->graves);
+    core_take_members(c, config->members, config->n_members);
     entry_decoder_init(&c->decoder);
     c->machine = jsm_create();
     core_span_load(c);

@@ -83,6 +83,11 @@ struct core_env {
     void (*led)(void *data, uint64_t term, const char *leader);
     /* True while the owner wants nothing proposed, e.g. because it hands leadership over. */
     bool (*must_wait)(void *data);
+    /* Who belongs to the cluster (replica_members), or the role of one, has changed; also
+     * from within the owner's own call that changes it. */
+    void (*members)(void *data);
+    /* As in replica_events. */
+    void (*stranger)(void *data, uint64_t id, const char *address);
     /* The gRPC address of a member, "" when there is no such id. */
     const char *(*address_of)(void *data, uint64_t id);
     /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from
@@ -98,13 +103,15 @@ struct core_env {
 };
 
 struct core_config {
-    uint64_t self;                         /* node id */
-    uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
-    uint32_t n_others;
+    uint64_t self; /* node id */
+    /* Ids of those who belong to the cluster, until the replica knows better. */
+    uint64_t members[CB_CLUSTER_NODES_MAX];
+    size_t n_members;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
-    size_t state_part_size; /* 0: CB_STATE_PART_SIZE, which is the most */
-    const char *data_dir;   /* for sentences alone; lives as long as the core */
+    size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
+    size_t session_queue_bytes; /* as the proposer's */
+    const char *data_dir;       /* for sentences alone; lives as long as the core */
 };
 
 /* Loads the machine from the store, which the caller opened and closes after core_destroy; ends the

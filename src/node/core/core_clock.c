@@ -11,18 +11,34 @@ static void set_timer(struct core *c)
     c->env.set_timer(c->env.data, CORE_TIMER_CLOCK, now + CORE_ASK_CLOCK_NS);
 }
 
+static struct core_asked *asked_of(struct core *c, uint64_t id)
+{
+    for (size_t i = 0; i < CB_RAFT_CONF_MAX; i++) {
+        if (c->asked[i].id == id) {
+            return &c->asked[i];
+        }
+    }
+    return NULL;
+}
+
+/* Members change while a question is on its way: there is room for that, as for a while. */
+static void ask(struct core *c, uint64_t id)
+{
+    struct core_asked *free_slot = asked_of(c, 0);
+    if (asked_of(c, id) != NULL || free_slot == NULL) {
+        return;
+    }
+    *free_slot = (struct core_asked){.id = id, .at_ns = cb_clock_boottime_ns(c->env.clock)};
+    c->env.ask_clock(c->env.data, id);
+}
+
 void core_clock_turn(struct core *c)
 {
     if (proposer_clock_is_settled(c->proposer)) {
         return;
     }
-    for (uint32_t i = 0; i < c->config.n_others; i++) {
-        struct core_asked *a = &c->asked[i];
-        if (!a->is_asked) {
-            a->is_asked = true;
-            a->at_ns = cb_clock_boottime_ns(c->env.clock);
-            c->env.ask_clock(c->env.data, c->config.others[i]);
-        }
+    for (uint32_t i = 0; i < c->n_others; i++) {
+        ask(c, c->others[i]);
     }
     set_timer(c);
 }
@@ -32,28 +48,17 @@ struct prop_clock_word core_clock_tell(const struct core *c)
     return proposer_clock_tell(c->proposer);
 }
 
-static uint32_t place_of(const struct core *c, uint64_t id)
-{
-    for (uint32_t i = 0; i < c->config.n_others; i++) {
-        if (c->config.others[i] == id) {
-            return i;
-        }
-    }
-    CB_UNREACHABLE("member that was asked");
-}
-
 void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_word *word)
 {
-    uint32_t who = place_of(c, id);
-    struct core_asked *a = &c->asked[who];
+    struct core_asked *a = asked_of(c, id);
     uint64_t now = cb_clock_boottime_ns(c->env.clock);
-    CB_ASSERT(a->is_asked);
-    a->is_asked = false;
+    CB_ASSERT(id != 0 && a != NULL);
+    a->id = 0;
     if (word == NULL || now - a->at_ns > CORE_CLOCK_LATE_NS) {
         return; /* asked again soon */
     }
     bool was_settled = proposer_clock_is_settled(c->proposer);
-    proposer_clock_heard(c->proposer, who, word, replica_appended(c->replica).term);
+    proposer_clock_heard(c->proposer, id, word, replica_appended(c->replica).term);
     if (!was_settled && proposer_clock_is_settled(c->proposer)) {
         cb_log(CB_LOG_INFO, "clock.settled", "member=%" PRIu64, id);
     }

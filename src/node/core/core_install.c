@@ -117,9 +117,12 @@ static uint64_t next_source(struct core_install *in)
     if (is_there && in->source != leader) {
         return leader;
     }
-    uint64_t next = c->config.others[in->turn++ % c->config.n_others];
+    if (c->n_others == 0) {
+        return leader; /* of a group that this member does not know yet; 0: nobody can be asked */
+    }
+    uint64_t next = c->others[in->turn++ % c->n_others];
     if (next == in->source) {
-        next = c->config.others[in->turn++ % c->config.n_others];
+        next = c->others[in->turn++ % c->n_others];
     }
     return next;
 }
@@ -132,6 +135,11 @@ static void begin_anew(struct core_install *in)
     in->part = 0;
     in->has_next = false;
     cb_buf_clear(&in->next);
+    if (in->source == 0) {
+        in->is_anew = true;
+        wait_for(in, RETRY_NS);
+        return;
+    }
     ask(in);
 }
 

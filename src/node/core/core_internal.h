@@ -26,8 +26,9 @@ struct core_spans {
 
 struct core_install;
 
+/* A question for a clock. */
 struct core_asked {
-    bool is_asked;  /* its answer has not come */
+    uint64_t id;    /* 0: none; else its answer has not come */
     uint64_t at_ns; /* CLOCK_BOOTTIME */
 };
 
@@ -43,7 +44,9 @@ struct core {
     bool role_is_pending;
     struct entry_decoder decoder;
     struct core_spans spans;
-    struct core_asked asked[CB_CLUSTER_NODES_MAX]; /* by place in config.others */
+    uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
+    uint32_t n_others;
+    struct core_asked asked[CB_RAFT_CONF_MAX];
     struct cb_list copies;        /* struct copy: states on their way to other members */
     uint64_t copy_number;         /* of the last one */
     bool is_stopped;              /* core_state_stop */
@@ -56,6 +59,9 @@ struct core {
 /* ---- core.c ---- */
 
 _Noreturn void core_die(struct core *c, const char *fmt, ...) CB_PRINTF(2, 3);
+
+/* `ids`: all members, this one too if it is one. */
+void core_take_members(struct core *c, const uint64_t *ids, size_t count);
 
 /* ---- core_log.c ---- */
 

@@ -61,6 +61,29 @@ void core_log_settle_role(struct core *c)
     }
 }
 
+/* A spare one has nothing to tell and nothing to give. */
+static void on_members(void *data)
+{
+    struct core *c = data;
+    struct replica_member members[CB_CLUSTER_NODES_MAX];
+    uint64_t ids[CB_CLUSTER_NODES_MAX];
+    size_t n = replica_members(c->replica, members);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].role != REPLICA_SPARE) {
+            ids[count++] = members[i].id;
+        }
+    }
+    core_take_members(c, ids, count);
+    c->env.members(c->env.data);
+}
+
+static void on_stranger(void *data, uint64_t id, const char *address)
+{
+    const struct core *c = data;
+    c->env.stranger(c->env.data, id, address);
+}
+
 static void on_turn(void *data)
 {
     core_turn(data);
@@ -93,6 +116,8 @@ void core_replica_events(struct core *c, struct replica_events *out)
         .data = c,
         .apply = on_apply,
         .role = on_role,
+        .members = on_members,
+        .stranger = on_stranger,
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,

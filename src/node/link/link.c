@@ -202,7 +202,7 @@ static void on_tick(uv_timer_t *timer)
     struct link *l = timer->data;
     for (size_t i = 0; i < CB_LINK_PEERS_MAX; i++) {
         struct link_peer *p = &l->peers[i];
-        if (p->id != 0 && !l->events.is_member(l->events.data, p->id)) {
+        if (p->id != 0 && !l->events.is_member(l->events.data, p->id, p->address)) {
             free_peer(p);
         } else if (p->id != 0) {
             link_out_tick(p);

@@ -38,8 +38,9 @@ struct link_config {
 
 struct link_events {
     void *data;
-    /* May the id say hello, and be kept? Asked again with each tick. */
-    bool (*is_member)(void *data, uint64_t id);
+    /* May the id, which calls itself `address`, say hello, and be kept? Asked again with each
+     * tick. */
+    bool (*is_member)(void *data, uint64_t id, const char *address);
     /* A frame of member `from`, which calls itself `address`. False: it makes no sense; its
      * connection is closed. The payload lives until the return. */
     bool (*received)(
@@ -104,9 +105,9 @@ void link_flush(struct link *l);
     X(crowd, "too many connections had not said who they are",                                     \
       "find out what connects to this port and keep it away")                                      \
     X(no_hello, "its first frame is no hello", "run one version on all nodes")                     \
-    X(cluster, "it belongs to another cluster", "give all nodes the same --cluster list")          \
-    X(receiver, "it looks for another member here", "give all nodes the same --cluster list")      \
-    X(stranger, "it is no member", "give all nodes the same --cluster list")                       \
+    X(cluster, "it belongs to another cluster", "find out why it has this address")                \
+    X(receiver, "it looks for another member here", "compare with 'coolbeans members'")            \
+    X(stranger, "it is no member", "compare with 'coolbeans members'")                             \
     X(silent, "nothing has come for too long", "none: it will connect again")                      \
     X(replaced, "the member has connected anew", "none")
 

@@ -97,7 +97,8 @@ static void check_hello(struct link_in *in, const struct link_frame *f)
         refuse(in, LINK_REFUSED_cluster);
     } else if (h.to != c->self) {
         refuse(in, LINK_REFUSED_receiver);
-    } else if (h.from == c->self || !in->l->events.is_member(in->l->events.data, h.from)) {
+    } else if (h.from == c->self ||
+               !in->l->events.is_member(in->l->events.data, h.from, h.address)) {
         refuse(in, LINK_REFUSED_stranger);
     } else {
         take_hello(in, &h);

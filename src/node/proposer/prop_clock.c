@@ -1,17 +1,43 @@
 #include "node/proposer/prop_clock.h"
 
+#include <string.h>
+
 #include "common/base/cb_assert.h"
 
-void prop_clock_init(struct prop_clock *c, uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
+void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns)
 {
-    CB_ASSERT(n_others < CB_CLUSTER_NODES_MAX);
     *c = (struct prop_clock){
         .last_ns = stamp_ns,
         .stored_ns = stamp_ns,
         .stored_wall_ns = wall_ns,
-        .n_others = n_others,
-        .is_settled = n_others == 0,
     };
+}
+
+static struct prop_clock_other *other_of(struct prop_clock *c, uint64_t id)
+{
+    for (uint32_t i = 0; i < c->n_others; i++) {
+        if (c->others[i].id == id) {
+            return &c->others[i];
+        }
+    }
+    return NULL;
+}
+
+void prop_clock_members(struct prop_clock *c, const uint64_t *ids, uint32_t count)
+{
+    CB_ASSERT(count < CB_CLUSTER_NODES_MAX);
+    struct prop_clock_other others[CB_CLUSTER_NODES_MAX] = {{0}};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct prop_clock_other *known = other_of(c, ids[i]);
+        others[i] = known != NULL ? *known : (struct prop_clock_other){.id = ids[i]};
+    }
+    memcpy(c->others, others, sizeof others);
+    c->n_others = count;
+}
+
+bool prop_clock_is_settled(const struct prop_clock *c)
+{
+    return c->is_settled || c->n_others == 0;
 }
 
 static uint64_t since(uint64_t then, uint64_t now)
@@ -114,16 +140,20 @@ static void take(struct prop_clock *c, const struct prop_clock_word *word, uint6
 }
 
 bool prop_clock_heard(struct prop_clock *c,
-                      uint32_t who,
+                      uint64_t id,
                       const struct prop_clock_word *word,
                       uint64_t log_term,
                       uint64_t boot_ns)
 {
-    CB_ASSERT(who < c->n_others && word->now_ns <= CB_CLUSTER_CLOCK_MAX);
+    struct prop_clock_other *other = other_of(c, id);
+    CB_ASSERT(word->now_ns <= CB_CLUSTER_CLOCK_MAX);
+    if (other == NULL) {
+        return false;
+    }
     bool was_known = c->is_known;
-    c->others[who].has_answered = true;
-    c->others[who].now_ns = word->now_ns;
-    c->others[who].boot_ns = boot_ns;
+    other->has_answered = true;
+    other->now_ns = word->now_ns;
+    other->boot_ns = boot_ns;
     if (word->knows && word->term >= log_term && !c->is_guess) {
         take(c, word, boot_ns);
         c->is_settled = true;

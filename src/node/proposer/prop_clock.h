@@ -75,6 +75,13 @@ enum prop_clock_how {
     PROP_CLOCK_OWN,      /* of this node as the present leader */
 };
 
+struct prop_clock_other {
+    uint64_t id;
+    bool has_answered;
+    uint64_t now_ns;  /* as it said, 0: it has no idea; ... */
+    uint64_t boot_ns; /* ...came at this CLOCK_BOOTTIME */
+};
+
 struct prop_clock {
     uint64_t last_ns; /* largest stamp applied: the clock never shows less */
     bool is_known;    /* the next three hold */
@@ -83,32 +90,32 @@ struct prop_clock {
     uint64_t boot_ns; /* ...at this CLOCK_BOOTTIME */
     uint64_t index;   /* it follows from this entry */
     uint64_t term;
-    bool is_settled; /* a member that knows has answered, or this node has led: nobody is asked */
+    bool is_settled;         /* a member that knows has answered, or this node has led */
     uint64_t stored_ns;      /* this stamp was stored... */
     uint64_t stored_wall_ns; /* ...when the wall clock showed this; 0: unknown */
     uint32_t n_others;
-    struct {
-        bool has_answered;
-        uint64_t now_ns;  /* as it said, 0: it has no idea; ... */
-        uint64_t boot_ns; /* ...came at this CLOCK_BOOTTIME */
-    } others[CB_CLUSTER_NODES_MAX];
+    struct prop_clock_other others[CB_CLUSTER_NODES_MAX];
 };
 
-/* `stamp_ns` was stored when this node's wall clock showed `wall_ns`; there are so many other
- * members. */
-void prop_clock_init(struct prop_clock *c, uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns);
+/* `stamp_ns` was stored when this node's wall clock showed `wall_ns`. There is no other member. */
+void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns);
+/* These are the other members; what those that stay have answered stays. */
+void prop_clock_members(struct prop_clock *c, const uint64_t *ids, uint32_t count);
 void prop_clock_applied(struct prop_clock *c,
                         const struct prop_clock_entry *e,
                         enum prop_clock_how how,
                         uint64_t boot_ns);
 
+/* Nobody needs to be asked. */
+bool prop_clock_is_settled(const struct prop_clock *c);
+
 /* What this node says when it is asked. */
 struct prop_clock_word
 prop_clock_tell(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns);
-/* Member `who`, from 0, has said this; the newest entry of this node's log is of `log_term`. True:
- * the clock was not known, and is. */
+/* Member `id` has said this; of one that is none it is ignored. The newest entry of this node's log
+ * is of `log_term`. True: the clock was not known, and is. */
 bool prop_clock_heard(struct prop_clock *c,
-                      uint32_t who,
+                      uint64_t id,
                       const struct prop_clock_word *word,
                       uint64_t log_term,
                       uint64_t boot_ns);

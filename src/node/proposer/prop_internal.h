@@ -60,7 +60,6 @@ struct proposer_stream {
     uint64_t sent_ns;       /* CLOCK_BOOTTIME of the last message to it */
     bool attached_is_due;   /* Attached is to be sent */
     uint64_t expect;        /* request number to be asked for; 0: none */
-    bool is_expecting;      /* it was asked for one and that has not come */
     uint64_t cursor;        /* results up to here were sent */
     uint64_t told_request;  /* applied_request as sent */
     struct cb_list reads;   /* struct prop_read, in the order of arrival */

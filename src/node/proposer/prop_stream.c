@@ -68,22 +68,13 @@ void prop_stream_pace(struct proposer *p, struct proposer_stream *st)
     if (st->state == PROP_STREAM_ATTACHED) {
         /* Between half and full it goes on as it is, so that it does not flicker. */
         size_t share = st->is_paused ? 2 : 1;
-        pause = cb_buf_len(&st->session->items) > CB_SESSION_QUEUE_BYTES_MAX / share ||
+        pause = cb_buf_len(&st->session->items) > p->config.session_queue_bytes / share ||
                 st->n_reads > READS_MAX / share;
     }
     if (pause != st->is_paused) {
         st->is_paused = pause;
         p->counters.queue_pauses += pause && st->state == PROP_STREAM_ATTACHED;
         p->env.set_reading(p->env.data, st->owner, !pause);
-    }
-}
-
-static void ask_for(struct proposer *p, struct proposer_stream *st, uint64_t number)
-{
-    p->counters.requests_gap++;
-    if (!st->is_expecting) {
-        st->is_expecting = true;
-        st->expect = number;
     }
 }
 
@@ -116,7 +107,10 @@ take_request(struct proposer *p, struct proposer_stream *st, const struct wire_r
         return true;
     }
     if (r->number > s->next_request) {
-        ask_for(p, st, s->next_request);
+        /* Asked for after each message with a gap, since what is sent again may have one too. The
+         * proxy leaves the answers to what was on its way when it began again. */
+        p->counters.requests_gap++;
+        st->expect = s->next_request;
         return true;
     }
     struct jsm_item item = item_of(s, r);
@@ -126,7 +120,6 @@ take_request(struct proposer *p, struct proposer_stream *st, const struct wire_r
     }
     prop_session_push(p, s, &item);
     s->next_request++;
-    st->is_expecting = false;
     st->expect = 0;
     p->counters.requests++;
     return true;

@@ -9,6 +9,9 @@ struct proposer *proposer_create(const struct proposer_config *config,
 {
     struct proposer *p = cb_calloc(1, sizeof(*p));
     p->config = *config;
+    if (p->config.session_queue_bytes == 0) {
+        p->config.session_queue_bytes = CB_SESSION_QUEUE_BYTES_MAX;
+    }
     p->env = *env;
     p->machine = machine;
     cb_list_init(&p->streams);
@@ -18,7 +21,7 @@ struct proposer *proposer_create(const struct proposer_config *config,
     cb_list_init(&p->queued);
     cb_map_init(&p->session_by_id);
     entry_builder_init(&p->builder);
-    prop_clock_init(&p->clock, config->n_others, jsm_stamp_ns(machine), config->stamp_wall_ns);
+    prop_clock_init(&p->clock, jsm_stamp_ns(machine), config->stamp_wall_ns);
     p->timer_ns = JSM_NEVER;
     return p;
 }
@@ -213,22 +216,27 @@ static void compare_with_wall(struct proposer *p)
     }
 }
 
+void proposer_members(struct proposer *p, const uint64_t *others, uint32_t count)
+{
+    prop_clock_members(&p->clock, others, count);
+}
+
 void proposer_clock_heard(struct proposer *p,
-                          uint32_t who,
+                          uint64_t id,
                           const struct prop_clock_word *word,
                           uint64_t log_term)
 {
     if (p->is_serving) {
         return; /* the cluster's clock is this one */
     }
-    if (prop_clock_heard(&p->clock, who, word, log_term, prop_boottime(p))) {
+    if (prop_clock_heard(&p->clock, id, word, log_term, prop_boottime(p))) {
         compare_with_wall(p);
     }
 }
 
 bool proposer_clock_is_settled(const struct proposer *p)
 {
-    return p->clock.is_settled;
+    return prop_clock_is_settled(&p->clock);
 }
 
 bool proposer_is_serving(const struct proposer *p)

@@ -81,12 +81,13 @@ struct proposer_env {
 };
 
 struct proposer_config {
-    uint64_t self;     /* node id */
-    uint32_t n_others; /* members */
+    uint64_t self; /* node id */
     uint64_t session_timeout_ns;
     struct jsm_limits limits; /* what the cluster may hold while this node leads */
     uint64_t stamp_wall_ns;   /* wall clock of this node when it last stored the machine's stamp; 0:
                                never */
+    size_t session_queue_bytes; /* requests that wait before a stream is not read; 0:
+                                   CB_SESSION_QUEUE_BYTES_MAX, which is the most */
 };
 
 /* `machine` is as loaded, before anything is replayed into it. */
@@ -124,10 +125,12 @@ bool proposer_is_serving(const struct proposer *p);
 
 /* The clocks of members (prop_clock.h): what this one says when it is asked... */
 struct prop_clock_word proposer_clock_tell(const struct proposer *p);
-/* ...what member `who` of the others, from 0, says; the newest entry of this node's log is of
- * `log_term`. A turn follows... */
+/* ...which others there are, none at first... */
+void proposer_members(struct proposer *p, const uint64_t *others, uint32_t count);
+/* ...what one of them says; the newest entry of this node's log is of `log_term`. A turn
+ * follows... */
 void proposer_clock_heard(struct proposer *p,
-                          uint32_t who,
+                          uint64_t id,
                           const struct prop_clock_word *word,
                           uint64_t log_term);
 /* ...and whether nobody needs to be asked any more. */

@@ -104,11 +104,13 @@ void replica_leave(struct replica *r)
     CB_ASSERT(r->depth > 0);
     if (r->depth == 1 && r->started) {
         replica_gone_check(r);
+        replica_alone_check(r);
     }
     r->depth--;
     if (r->depth == 0 && r->started) {
         replica_release_requests(r, raft_state(&r->raft) != RAFT_LEADER);
         tell_view(r);
+        replica_members_tell(r);
     }
 }
 
@@ -120,6 +122,7 @@ static void on_tick(struct raft_io *io)
     replica_enter(r);
     r->raft_tick(io);
     replica_leave(r);
+    replica_members_tick(r);
 }
 
 static void on_recv(struct raft_io *io, struct raft_message *m)
@@ -237,7 +240,9 @@ void replica_configuration(const struct replica_config *c, struct raft_configura
     raft_configuration_init(out);
     for (size_t i = 0; i < c->member_count; i++) {
         const struct replica_member *m = &c->members[i];
-        int rv = raft_configuration_add(out, m->id, m->address, RAFT_VOTER);
+        char text[CB_RAFT_SERVER_MAX];
+        replica_member_text(m, text);
+        int rv = raft_configuration_add(out, m->id, text, RAFT_VOTER);
         if (rv != 0) {
             cb_die(
                 "member %s (id %llu, %s) cannot be added to the first configuration: %s; ids and "

@@ -27,10 +27,17 @@
 struct raft_io;
 struct replica;
 
+enum replica_member_role {
+    REPLICA_VOTER,
+    REPLICA_STANDBY, /* is sent the log, and does not count for majorities */
+    REPLICA_SPARE,   /* is sent nothing yet */
+};
+
 struct replica_member {
     uint64_t id; /* > 0; never used again for another directory (design D12) */
     char name[CB_NODE_NAME_MAX + 1];
     char address[CB_ADDRESS_MAX]; /* host:port of its raft port */
+    enum replica_member_role role;
 };
 
 /* A place in the log. */
@@ -40,7 +47,10 @@ struct replica_mark {
 };
 
 struct replica_config {
-    const struct replica_member *members; /* copied by replica_create */
+    /* Copied by replica_create. What a first configuration is made of; once there is one it alone
+     * says who the members are, and these where a member is found that it does not know yet. Roles
+     * are not looked at. */
+    const struct replica_member *members;
     size_t member_count;
     size_t self;
     unsigned election_ms;
@@ -85,6 +95,13 @@ struct replica_events {
     void (*apply)(void *data, const struct replica_entry *e);
     /* Role, term or the known leader has changed. Entries of the time before are applied before. */
     void (*role)(void *data, const struct replica_view *view);
+    /* replica_members may give something else than when this was called last. May be NULL. */
+    void (*members)(void *data);
+    /* An id wants to speak here that is no member, as far as this one knows. It may be a leader of
+     * whose addition it has not heard, and never will without its messages: the owner finds out and
+     * calls replica_know, not from within the call. `address` is where it says that it is reached.
+     * Comes with each attempt. May be NULL. */
+    void (*stranger)(void *data, uint64_t id, const char *address);
     /* Once per turn of the loop, after what was read in it: the moment to propose a batch. */
     void (*turn)(void *data);
     /* The owner calls replica_durable once its stored state has reached `index`: a snapshot there
@@ -151,6 +168,33 @@ CB_MUST_USE enum replica_propose_result replica_propose(struct replica *r, struc
  * member. How it ends is told by `role`. */
 CB_MUST_USE bool replica_transfer(struct replica *r, uint64_t id);
 
+/* Who belongs to the group, in the order of its configuration: those of replica_config while there
+ * is none. How many. `out` has room for CB_CLUSTER_NODES_MAX. */
+size_t replica_members(const struct replica *r, struct replica_member *out);
+/* The index of that configuration in the log; 0: there is none. */
+uint64_t replica_members_index(const struct replica *r);
+/* It is known to be committed; the one before it counts no more. */
+bool replica_members_are_settled(const struct replica *r);
+
+enum replica_change_result {
+    REPLICA_CHANGE_BEGUN, /* it is in the log; replica_members tells how it goes on */
+    REPLICA_CHANGE_NEEDLESS,
+    REPLICA_CHANGE_NOT_LEADER, /* or leadership is being handed over */
+    REPLICA_CHANGE_BUSY,     /* another change is under way, or this leader has committed nothing */
+    REPLICA_CHANGE_NO_SPACE, /* a majority has no room on disk */
+    REPLICA_CHANGE_TAKEN,    /* the id, the name or the address is another member's */
+    REPLICA_CHANGE_TOO_MANY, /* there are CB_CLUSTER_NODES_MAX members */
+    REPLICA_CHANGE_UNSAFE,   /* of those who would vote then, a majority does not answer now */
+    REPLICA_CHANGE_SELF,     /* the leader itself is to go: it must hand over first */
+};
+
+/* A new member (its role is not looked at). It has no vote at first; whoever leads gives it one as
+ * soon as it has the log. Its process may be started later. */
+CB_MUST_USE enum replica_change_result replica_add(struct replica *r,
+                                                   const struct replica_member *member);
+/* That id is no member any more; its process learns of it from others. */
+CB_MUST_USE enum replica_change_result replica_remove(struct replica *r, uint64_t id);
+
 /* The owner's stored state is durable up to `index`. */
 void replica_durable(struct replica *r, uint64_t index);
 void replica_lowered(struct replica *r);
@@ -182,13 +226,20 @@ void replica_member_gone(struct replica *r, uint64_t id);
 
 /* For whoever runs the loop: the end of a turn. */
 void replica_turn(struct replica *r);
-/* True for an id of the group's present configuration, or for any id while that is empty. */
+/* True for an id of the group's present configuration. */
 bool replica_is_member(const struct replica *r, uint64_t id);
+/* May that id speak here, which says that it is reached at `address`? A member may, and who was
+ * told of by replica_config or replica_know. */
+bool replica_accepts(struct replica *r, uint64_t id, const char *address);
+/* It is a member, as another one says: one of whose addition this one has not heard yet. There is
+ * room for CB_CLUSTER_NODES_MAX; the oldest is forgotten. */
+void replica_know(struct replica *r, const struct replica_member *member);
 
 /* X(name, what). g*: the guards of docs/adr on libraft, which say what libraft does without them.
  */
 #define REPLICA_COUNTERS(X)                                                                        \
     X(g0_unknown_sender, "messages from an id that is no member, or that make no sense")           \
+    X(heard_by_word, "messages of one that is a member by the word of another alone")              \
     X(g1_cut_at_change, "entries cut before a configuration change that was not first")            \
     X(g2_install_while_busy, "snapshots refused while one was taken or installed")                 \
     X(g3_commit_would_go_back, "messages whose commit index would have lowered ours")              \
@@ -203,6 +254,11 @@ bool replica_is_member(const struct replica *r, uint64_t id);
     X(g14_from_zero, "entries from the beginning, after the log had been cut there")               \
     X(g15_silent_leader,                                                                           \
       "votes asked for when the leader had been silent for an election timeout")                   \
+    X(members_changed, "configurations that this member put into the log as leader")               \
+    X(members_change_failed, "configurations that could not be put there")                         \
+    X(g16_members_of_snapshot, "snapshots whose members were those of before the last change")     \
+    X(g17_term_of_its_own,                                                                         \
+      "times the only member with a vote began a term, which libraft would not")                   \
     X(leaders_gone, "times the process that led was seen to be gone")                              \
     X(successions, "elections begun because of that, without waiting for a timeout")               \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \
@@ -227,7 +283,7 @@ struct replica_peer_status {
     uint64_t id;
     char name[CB_NODE_NAME_MAX + 1];
     char address[CB_ADDRESS_MAX];
-    bool voter;
+    enum replica_member_role role;
     bool match_known;     /* as leader, for the others */
     uint64_t match_index; /* what the leader knows to be on its disk */
 };

@@ -21,7 +21,7 @@ struct tell {
     struct raft_io_send send; /* ours */
 };
 
-static struct replica_peer *peer_of(struct replica *r, uint64_t id)
+struct replica_peer *replica_peer_of(struct replica *r, uint64_t id)
 {
     struct replica_peer *spare = NULL;
     for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
@@ -44,7 +44,8 @@ static void on_told(struct raft_io_send *send, int status)
     struct tell *t = send->data;
     struct replica *r = t->r;
     if (status != 0 && replica_is_member(r, t->to)) {
-        peer_of(r, t->to)->told_ms = 0; /* after a broken connection it may go again at once */
+        replica_peer_of(r, t->to)->told_ms =
+            0; /* after a broken connection it may go again at once */
     }
     cb_list_remove(&t->link);
     replica_enter(r);
@@ -73,7 +74,7 @@ void replica_send_install(struct replica *r,
                           raft_io_send_cb cb)
 {
     const struct raft_buffer *marker = &message->install_snapshot.data;
-    struct replica_peer *p = peer_of(r, message->server_id);
+    struct replica_peer *p = replica_peer_of(r, message->server_id);
     uint64_t now = replica_now_ms(r);
     uint64_t index;
     if (p->told_ms != 0 && now - p->told_ms < CB_RAFT_INSTALL_RESEND_MS) {
@@ -87,6 +88,7 @@ void replica_send_install(struct replica *r,
     }
     p->told_ms = p->wanted_ms = now;
     p->told_index = message->install_snapshot.last_index;
+    p->had = 0;
     p->is_behind = true;
     r->counters.installs_sent++;
     replica_pin_log(r);
@@ -96,18 +98,30 @@ void replica_send_install(struct replica *r,
 void replica_state_asked(struct replica *r, uint64_t id)
 {
     if (replica_is_member(r, id)) {
-        peer_of(r, id)->wanted_ms = replica_now_ms(r);
+        replica_peer_of(r, id)->wanted_ms = replica_now_ms(r);
     }
+}
+
+/* It has the state, and what a snapshot taken now would leave of the log is enough for it. */
+static bool has_caught_up(const struct replica *r, const struct replica_peer *p)
+{
+    return p->had >= p->told_index && r->next_index - 1 - p->had < CB_RAFT_SNAPSHOT_TRAILING_MIN;
 }
 
 static bool is_pinned_for(struct replica *r, struct replica_peer *p)
 {
     raft_index match;
-    if (p->is_behind &&
-        (r->raft.state != RAFT_LEADER || replica_now_ms(r) - p->wanted_ms > CB_RAFT_PIN_MS ||
-         raft_match_index(&r->raft, p->id, &match) != 0 || match >= p->told_index)) {
-        p->is_behind = false;
+    if (!p->is_behind) {
+        return false;
     }
+    if (r->raft.state != RAFT_LEADER || raft_match_index(&r->raft, p->id, &match) != 0) {
+        return p->is_behind = false;
+    }
+    if (match > p->had) {
+        p->had = match;
+        p->wanted_ms = replica_now_ms(r);
+    }
+    p->is_behind = replica_now_ms(r) - p->wanted_ms <= CB_RAFT_PIN_MS && !has_caught_up(r, p);
     return p->is_behind;
 }
 

@@ -188,9 +188,23 @@ static bool drop_unknown(struct replica *r, struct raft_message *m)
     return false;
 }
 
+/* False: it is none of those that may speak, or answers what it was not asked. One that is known by
+ * the word of others may lead (Raft thesis, section 4.1). */
+static bool note_sender(struct replica *r, const struct raft_message *m)
+{
+    if (replica_is_member(r, m->server_id)) {
+        replica_peer_of(r, m->server_id)->heard_ms = replica_now_ms(r);
+        return true;
+    }
+    bool is_answer = m->type == RAFT_APPEND_ENTRIES_RESULT || m->type == RAFT_REQUEST_VOTE_RESULT;
+    bool is_heard = !is_answer && replica_accepts(r, m->server_id, m->server_address);
+    r->counters.heard_by_word += is_heard;
+    return is_heard;
+}
+
 bool replica_guard_recv(struct replica *r, struct raft_message *m)
 {
-    if (m->server_id == r->raft.id || !replica_is_member(r, m->server_id)) {
+    if (m->server_id == r->raft.id || !note_sender(r, m)) {
         return drop_unknown(r, m);
     }
     switch (m->type) {

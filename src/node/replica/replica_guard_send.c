@@ -1,5 +1,5 @@
-/* What leaves: guards g6 and g13, addresses by id. libraft learns nothing from a send that fails
- * (it is a lost message), so none is ever reported as an error. */
+/* What leaves: guards g6, g13 and g17, addresses by id. libraft learns nothing from a send that
+ * fails (it is a lost message), so none is ever reported as an error. */
 #include "node/replica/replica_internal.h"
 
 /* g13: a refused pre-vote of an older term would let two candidates stay in pre-vote for ever. */
@@ -21,17 +21,6 @@ static void mend_install(struct replica *r, struct raft_install_snapshot *s)
     }
 }
 
-/* The pointer in libraft's message may be of a configuration that is freed already; only a node
- * that has no configuration yet must trust it. */
-static const char *address_for(const struct replica *r, const struct raft_message *m)
-{
-    const char *address = replica_address_of(r, m->server_id);
-    if (address == NULL && r->raft.configuration.n == 0) {
-        return m->server_address;
-    }
-    return address;
-}
-
 int replica_io_send(struct raft_io *io,
                     struct raft_io_send *req,
                     const struct raft_message *message,
@@ -39,7 +28,12 @@ int replica_io_send(struct raft_io *io,
 {
     struct replica *r = replica_of_io(io);
     struct raft_message m = *message;
-    m.server_address = address_for(r, message);
+    if (replica_alone_must_wait(r)) {
+        cb(req, RAFT_NOCONNECTION);
+        return 0;
+    }
+    /* The pointer in libraft's message may be of a configuration that is freed already. */
+    m.server_address = replica_address_of(r, message->server_id);
     if (m.server_address == NULL) {
         r->counters.sends_to_unknown++;
         cb(req, RAFT_NOCONNECTION);

@@ -19,13 +19,21 @@
 /* The longest sentence for the operator. */
 #define REPLICA_MESSAGE_MAX 512
 
-/* A member that was too far behind for the log. */
+/* Another member. */
 struct replica_peer {
     uint64_t id;         /* 0: the slot is free */
+    uint64_t heard_ms;   /* when something came from it; 0: never */
     uint64_t told_ms;    /* when it was last told to fetch the state; 0: never, or in vain */
-    uint64_t wanted_ms;  /* told, or last asked for a part of it here */
+    uint64_t wanted_ms;  /* told, or asked for a part of it here, or had more of the log */
     uint64_t told_index; /* of the snapshot */
-    bool is_behind;      /* told, and it has not reached that yet */
+    uint64_t had;        /* of the log, when that was last looked at */
+    bool is_behind;      /* told, and it has not come close to the end of the log yet */
+};
+
+/* What a configuration is known by. */
+struct replica_conf_mark {
+    uint64_t committed;   /* index of the one that is known to be committed */
+    uint64_t uncommitted; /* of the present one, 0: it is that */
 };
 
 /* A snapshot that is being taken or installed; libraft has at most one at a time. */
@@ -45,6 +53,7 @@ struct replica_put {
     const struct raft_snapshot *snapshot;
     raft_io_snapshot_put_cb cb;
     struct raft_io_snapshot_put put; /* ours */
+    struct raft_snapshot mended;     /* g16 */
 };
 
 struct replica {
@@ -65,6 +74,7 @@ struct replica {
     bool initialised; /* raft_init was called */
     bool started;     /* raft_start has returned 0 */
     unsigned depth;   /* calls into libraft that are under way */
+    bool leads;       /* replica_alone.c: as of the last call into libraft */
 
     /* replica_propose.c */
     struct cb_list requests;     /* struct request: raft_apply's own, oldest first */
@@ -96,6 +106,13 @@ struct replica {
     uint64_t stands_in_term; /* its leader is gone: for election at stands_at_ms; 0: no */
     uint64_t stands_at_ms;
 
+    /* replica_members.c */
+    struct raft_change change;                         /* libraft's while it lasts */
+    struct replica_conf_mark told;                     /* to the owner */
+    struct replica_member known[CB_CLUSTER_NODES_MAX]; /* by the word of another; id 0: free */
+    size_t known_next;                                 /* the oldest */
+    uint64_t promote_at_ms;                            /* not before then, after one that failed */
+
     /* replica_snapshot.c */
     struct replica_put put;
     struct replica_mark install_applied; /* where the state being installed goes */
@@ -115,7 +132,7 @@ struct replica *replica_of_io(const struct raft_io *io);
 uint64_t replica_now_ms(struct replica *r);
 /* The term of the entry at `index` as libraft has it in memory, 0 when it has none. */
 uint64_t replica_trail_term(const struct raft *raft, uint64_t index);
-/* The id's address in the group's present configuration, else in the configured list, else NULL. */
+/* The id's address in the group's present configuration, else as was told of it, else NULL. */
 const char *replica_address_of(const struct replica *r, uint64_t id);
 /* One voter per member; `out` is to be closed. */
 void replica_configuration(const struct replica_config *c, struct raft_configuration *out);
@@ -124,8 +141,25 @@ void replica_configuration(const struct replica_config *c, struct raft_configura
 int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result);
 void replica_release_requests(struct replica *r, bool all);
 
+/* replica_members.c */
+void replica_member_text(const struct replica_member *m, char out[static CB_RAFT_SERVER_MAX]);
+/* The part of such a text that is the address. */
+const char *replica_text_address(const char *text);
+/* At the end of a call into libraft, when it may be called again. */
+void replica_members_tell(struct replica *r);
+/* One that is a member by the word of another, or as replica_config says; NULL: none is. */
+const struct replica_member *replica_known(const struct replica *r, uint64_t id);
+/* As leader: brings members that have no vote closer to one. */
+void replica_members_tick(struct replica *r);
+
 /* replica_guard_recv.c: false means that the message was dropped and what it owned is freed. */
 CB_MUST_USE bool replica_guard_recv(struct replica *r, struct raft_message *m);
+
+/* replica_alone.c */
+/* Leads without an election, in a term that is not its own yet: nothing may be sent. */
+bool replica_alone_must_wait(const struct replica *r);
+/* At the end of a call into libraft. */
+void replica_alone_check(struct replica *r);
 
 /* replica_gone.c */
 /* Another member asks for a vote: is there a leader in its way? */
@@ -183,6 +217,8 @@ void replica_put_continue(struct replica *r);
 void replica_gets_drop(struct replica *r);
 
 /* replica_behind.c */
+/* The slot of a member. */
+struct replica_peer *replica_peer_of(struct replica *r, uint64_t id);
 /* Tells the member to fetch the state; calls `cb` once, perhaps now. */
 void replica_send_install(struct replica *r,
                           struct raft_io_send *req,

@@ -113,10 +113,10 @@ static int io_send(struct raft_io *io,
 
 /* --- receiving --- */
 
-static bool is_member(void *data, uint64_t id)
+static bool is_member(void *data, uint64_t id, const char *address)
 {
     const struct replica_net *n = data;
-    return n->replica == NULL || replica_is_member(n->replica, id);
+    return n->replica == NULL || replica_accepts(n->replica, id, address);
 }
 
 static bool

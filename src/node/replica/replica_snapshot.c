@@ -44,6 +44,30 @@ int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsig
     return 0;
 }
 
+/* g16: libraft applies what was committed, then settles the changes of the members among it one by
+ * one, and may take a snapshot in between: with the members of before a change that it has applied.
+ * A restart from that would go on with them, or find the change in the log and never settle it. */
+static void mend_members(struct replica *r)
+{
+    struct replica_put *p = &r->put;
+    const struct raft *raft = &r->raft;
+    uint64_t change = raft->configuration_uncommitted_index;
+    if (change == 0 || change > p->snapshot->index) {
+        return;
+    }
+    p->mended = *p->snapshot;
+    p->mended.configuration_index = change;
+    raft_configuration_init(&p->mended.configuration);
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        const struct raft_server *s = &raft->configuration.servers[i];
+        if (raft_configuration_add(&p->mended.configuration, s->id, s->address, s->role) != 0) {
+            replica_die(r, "out of memory for the members in a snapshot");
+        }
+    }
+    p->snapshot = &p->mended;
+    r->counters.g16_members_of_snapshot++;
+}
+
 static void on_put_done(struct raft_io_snapshot_put *put, int status)
 {
     struct replica *r = put->data;
@@ -54,6 +78,7 @@ static void on_put_done(struct raft_io_snapshot_put *put, int status)
     }
     struct replica_put done = r->put;
     r->put.active = false;
+    raft_configuration_close(&done.mended.configuration); /* empty unless it was needed */
     if (done.install) {
         r->counters.installs++;
         replica_disk_installed(r, done.mark);
@@ -135,6 +160,7 @@ int replica_io_snapshot_put(struct raft_io *io,
         start_install(r);
         return 0;
     }
+    mend_members(r);
     if (r->durable < r->put.needs) {
         r->counters.puts_held_for_store++;
         r->events.want_durable(r->events.data, r->put.needs);

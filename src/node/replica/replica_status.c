@@ -18,25 +18,15 @@ uint64_t replica_trail_term(const struct raft *raft, uint64_t index)
     return index != 0 && index == t->snapshot.index ? t->snapshot.term : 0;
 }
 
-static const struct replica_member *member_of(const struct replica *r, uint64_t id)
-{
-    for (size_t i = 0; i < r->config.member_count; i++) {
-        if (r->members[i].id == id) {
-            return &r->members[i];
-        }
-    }
-    return NULL;
-}
-
 const char *replica_address_of(const struct replica *r, uint64_t id)
 {
     const struct raft_configuration *c = &r->raft.configuration;
     for (unsigned i = 0; i < c->n; i++) {
         if (c->servers[i].id == id) {
-            return c->servers[i].address;
+            return replica_text_address(c->servers[i].address);
         }
     }
-    const struct replica_member *m = member_of(r, id);
+    const struct replica_member *m = replica_known(r, id);
     return m == NULL ? NULL : m->address;
 }
 
@@ -48,7 +38,7 @@ bool replica_is_member(const struct replica *r, uint64_t id)
             return true;
         }
     }
-    return c->n == 0;
+    return false;
 }
 
 struct replica_mark replica_appended(const struct replica *r)
@@ -65,19 +55,16 @@ void replica_destroy(struct replica *r)
     cb_free(r);
 }
 
-static void
-peer_status(const struct replica *r, const struct raft_server *s, struct replica_peer_status *out)
+static void peer_status(const struct replica *r,
+                        const struct replica_member *m,
+                        struct replica_peer_status *out)
 {
-    const struct replica_member *m = member_of(r, s->id);
-    *out = (struct replica_peer_status){.id = s->id, .voter = s->role == RAFT_VOTER};
-    if (m != NULL) {
-        memcpy(out->name, m->name, sizeof out->name);
-    }
-    size_t len = strlen(s->address);
-    memcpy(out->address, s->address, len < sizeof out->address ? len : sizeof out->address - 1);
+    *out = (struct replica_peer_status){.id = m->id, .role = m->role};
+    memcpy(out->name, m->name, sizeof out->name);
+    memcpy(out->address, m->address, sizeof out->address);
     raft_index match = 0;
-    if (r->raft.state == RAFT_LEADER && s->id != r->raft.id) {
-        out->match_known = raft_match_index(&r->raft, s->id, &match) == 0;
+    if (r->raft.state == RAFT_LEADER && m->id != r->raft.id) {
+        out->match_known = raft_match_index(&r->raft, m->id, &match) == 0;
         out->match_index = match;
     }
 }
@@ -94,8 +81,9 @@ void replica_status(struct replica *r, struct replica_status *out)
         .installing = r->raft.snapshot.installing,
         .counters = r->counters,
     };
-    const struct raft_configuration *c = &r->raft.configuration;
-    for (unsigned i = 0; i < c->n && out->peer_count < CB_CLUSTER_NODES_MAX; i++) {
-        peer_status(r, &c->servers[i], &out->peers[out->peer_count++]);
+    struct replica_member members[CB_CLUSTER_NODES_MAX];
+    out->peer_count = replica_members(r, members);
+    for (size_t i = 0; i < out->peer_count; i++) {
+        peer_status(r, &members[i], &out->peers[i]);
     }
 }

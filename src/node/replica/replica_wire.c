@@ -282,8 +282,8 @@ static bool get_server(struct cb_reader *r, struct raft_configuration *conf)
 {
     uint64_t id = cb_get_u64(r);
     uint8_t role = cb_get_u8(r);
-    struct cb_span s = cb_get_bytes(r, CB_ADDRESS_MAX - 1);
-    char address[CB_ADDRESS_MAX] = {0};
+    struct cb_span s = cb_get_bytes(r, CB_RAFT_SERVER_MAX - 1);
+    char address[CB_RAFT_SERVER_MAX] = {0};
     if (r->failed || id == 0 || s.len == 0 || memchr(s.ptr, 0, s.len) != NULL) {
         return false;
     }

@@ -39,6 +39,10 @@ struct service *service_create(struct rpc *rpc, const struct service_source *sou
          .kind = RPC_UNARY,
          .ctx = s,
          .on_call = service_cluster_on_state},
+        {.path = "/coolbeans.v1.Cluster/Change",
+         .kind = RPC_UNARY,
+         .ctx = s,
+         .on_call = service_cluster_on_change},
     };
     rpc_server_add(s->server, methods, sizeof(methods) / sizeof(methods[0]));
     s->health = rpc_health_create(s->server);

@@ -1,5 +1,5 @@
 /* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer;
- * Watch), Cluster (Status, Identify, Clock, State) and the standard health service.
+ * Watch), Cluster (Status, Identify, Clock, State, Change) and the standard health service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.
@@ -10,6 +10,7 @@
 
 #include "common/base/cb_buf.h"
 #include "common/rpc/rpc.h"
+#include "common/wire/wire_change.h"
 #include "common/wire/wire_cluster.h"
 #include "node/proposer/proposer.h"
 
@@ -21,11 +22,15 @@ struct rpc_call;
 struct service_source {
     void *data;
     void (*status)(void *data, struct wire_status *out);
-    void (*identify)(void *data, struct wire_identify_reply *out);
+    void (*identify)(void *data,
+                     const struct wire_identify_request *q,
+                     struct wire_identify_reply *out);
     void (*clock)(void *data, struct wire_clock_reply *out);
     /* `call` is to be answered exactly once, now or later, also when its client has gone: with
      * service_state_reply, or rpc_call_fail. */
     void (*state)(void *data, const struct wire_state_request *q, struct rpc_call *call);
+    /* The same, with service_change_reply. */
+    void (*change)(void *data, const struct wire_change_request *q, struct rpc_call *call);
 };
 
 struct service_counters {
@@ -45,8 +50,15 @@ void service_set_serving(struct service *s, bool serving);
 /* Who leads, for those who watch: `leader` is the address of its gRPC port, "" when none is known,
  * of which nothing is said. */
 void service_set_leader(struct service *s, uint64_t term, const char *leader);
+/* And who belongs to the cluster, by the addresses of their gRPC ports: a newer list has a higher
+ * `index` (> 0). */
+void service_set_members(struct service *s,
+                         uint64_t index,
+                         const char *const *addresses,
+                         uint32_t count);
 const struct service_counters *service_counters_get(const struct service *s);
 
+void service_change_reply(struct rpc_call *call, const struct wire_change_reply *m);
 /* Answers a question for the state; what `m` borrows from may go after it. */
 void service_state_reply(struct rpc_call *call, const struct wire_state_reply *m);
 

@@ -1,4 +1,4 @@
-/* Cluster.Status, Cluster.Identify, Cluster.Clock and Cluster.State. */
+/* The methods of Cluster. */
 #include "node/service/service_internal.h"
 
 void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span request)
@@ -30,7 +30,7 @@ void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_spa
         return;
     }
     struct wire_identify_reply reply = {0};
-    s->source.identify(s->source.data, &reply);
+    s->source.identify(s->source.data, &q, &reply);
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_identify_reply_encode(&reply, &bytes);
@@ -73,6 +73,27 @@ void service_state_reply(struct rpc_call *call, const struct wire_state_reply *m
     struct cb_buf bytes;
     cb_buf_init(&bytes);
     wire_state_reply_encode(m, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
+
+void service_cluster_on_change(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    struct service *s = ctx;
+    struct wire_change_request q;
+    enum wire_error error = wire_change_request_decode(&q, request);
+    if (error != WIRE_OK) {
+        refuse(s, call, error);
+        return;
+    }
+    s->source.change(s->source.data, &q, call);
+}
+
+void service_change_reply(struct rpc_call *call, const struct wire_change_reply *m)
+{
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_change_reply_encode(m, &bytes);
     rpc_call_reply(call, &bytes);
     cb_buf_fini(&bytes);
 }

@@ -28,5 +28,6 @@ void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span 
 void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_clock(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_state(void *ctx, struct rpc_call *call, struct cb_span request);
+void service_cluster_on_change(void *ctx, struct rpc_call *call, struct cb_span request);
 
 #endif

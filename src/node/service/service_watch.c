@@ -25,14 +25,34 @@ static void tell(struct watcher *w)
     cb_buf_fini(&bytes);
 }
 
-void service_set_leader(struct service *s, uint64_t term, const char *leader)
+static void tell_all(struct service *s)
 {
-    s->leadership.term = term;
-    snprintf(s->leadership.leader, sizeof s->leadership.leader, "%s", leader);
     CB_LIST_FOREACH(it, &s->watchers)
     {
         tell(CB_CONTAINER(it, struct watcher, link));
     }
+}
+
+void service_set_members(struct service *s,
+                         uint64_t index,
+                         const char *const *addresses,
+                         uint32_t count)
+{
+    struct wire_leadership *m = &s->leadership;
+    CB_ASSERT(index > 0 && count <= CB_CLUSTER_NODES_MAX);
+    m->members_index = index;
+    m->n_members = count;
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(m->members[i], sizeof m->members[i], "%s", addresses[i]);
+    }
+    tell_all(s);
+}
+
+void service_set_leader(struct service *s, uint64_t term, const char *leader)
+{
+    s->leadership.term = term;
+    snprintf(s->leadership.leader, sizeof s->leadership.leader, "%s", leader);
+    tell_all(s);
 }
 
 static void on_message(void *ctx, struct rpc_stream *rpc, struct cb_span bytes)

@@ -156,11 +156,10 @@ static bool parse_identity(char *text, char **node, char **cluster)
            strchr(*node, '\n') == NULL && strchr(*cluster, '\n') == NULL;
 }
 
-static enum store_result compare_identity(const struct store_dir *d,
-                                          struct cb_span file,
-                                          const char *node,
-                                          const char *cluster,
-                                          struct store_error *err)
+static enum store_result check_identity(const struct store_dir *d,
+                                        struct cb_span file,
+                                        struct store_identity *out,
+                                        struct store_error *err)
 {
     char text[IDENTITY_MAX + 1];
     memcpy(text, file.ptr, file.len);
@@ -184,18 +183,14 @@ static enum store_result compare_identity(const struct store_dir *d,
     if (!is_sound) {
         return store_fail(err, STORE_CORRUPT, "%s/" IDENTITY " is damaged", d->path);
     }
-    if (strcmp(its_node, node) != 0 || strcmp(its_cluster, cluster) != 0) {
-        return store_fail(err, STORE_WRONG_IDENTITY,
-                          "%s belongs to node '%s' of cluster '%s', not to node '%s' of '%s'",
-                          d->path, its_node, its_cluster, node, cluster);
-    }
+    memcpy(out->node, its_node, strlen(its_node) + 1);
+    memcpy(out->cluster, its_cluster, strlen(its_cluster) + 1);
     return STORE_OK;
 }
 
-enum store_result store_dir_check_identity(const struct store_dir *d,
-                                           const char *node,
-                                           const char *cluster,
-                                           struct store_error *err)
+enum store_result store_dir_read_identity(const struct store_dir *d,
+                                          struct store_identity *out,
+                                          struct store_error *err)
 {
     char text[IDENTITY_MAX];
     ssize_t n = read_file(d->fd, IDENTITY, text, sizeof(text));
@@ -205,7 +200,40 @@ enum store_result store_dir_check_identity(const struct store_dir *d,
     if (n < 0) {
         return io_error(d, IDENTITY, "read it", err);
     }
-    return compare_identity(d, cb_span(text, (size_t)n), node, cluster, err);
+    return check_identity(d, cb_span(text, (size_t)n), out, err);
+}
+
+enum store_result store_dir_check_identity(const struct store_dir *d,
+                                           const char *node,
+                                           const char *cluster,
+                                           struct store_error *err)
+{
+    struct store_identity its;
+    enum store_result result = store_dir_read_identity(d, &its, err);
+    if (result == STORE_OK && (strcmp(its.node, node) != 0 || strcmp(its.cluster, cluster) != 0)) {
+        return store_fail(err, STORE_WRONG_IDENTITY,
+                          "%s belongs to node '%s' of cluster '%s', not to node '%s' of '%s'",
+                          d->path, its.node, its.cluster, node, cluster);
+    }
+    return result;
+}
+
+enum store_result
+store_dir_peek_identity(const char *dir, struct store_identity *out, struct store_error *err)
+{
+    struct store_dir d = {.path = cb_strdup(dir), .fd = -1, .lock_fd = -1};
+    enum store_result result;
+    d.fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d.fd >= 0) {
+        result = store_dir_read_identity(&d, out, err);
+    } else if (errno == ENOENT) {
+        result = store_fail(err, STORE_NOT_FOUND, "%s is not there", dir);
+    } else {
+        result =
+            store_fail(err, STORE_IO, "cannot open the directory %s: %s", dir, strerror(errno));
+    }
+    store_dir_close(&d);
+    return result;
 }
 
 static int write_file(int at, const char *name, struct cb_span bytes)

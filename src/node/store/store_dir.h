@@ -41,6 +41,13 @@ store_dir_open(struct store_dir *d, const char *path, struct store_error *err);
 void store_dir_close(struct store_dir *d);
 
 /* STORE_NOT_FOUND when the directory has none yet. */
+CB_MUST_USE enum store_result store_dir_read_identity(const struct store_dir *d,
+                                                      struct store_identity *out,
+                                                      struct store_error *err);
+/* The same, without opening the directory or locking it; it may not be there at all. */
+CB_MUST_USE enum store_result
+store_dir_peek_identity(const char *path, struct store_identity *out, struct store_error *err);
+/* As store_dir_read_identity; STORE_WRONG_IDENTITY. */
 CB_MUST_USE enum store_result store_dir_check_identity(const struct store_dir *d,
                                                        const char *node,
                                                        const char *cluster,

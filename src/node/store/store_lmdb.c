@@ -195,3 +195,9 @@ store_lmdb_open(const struct store_lmdb_options *o, struct store **out, struct s
     *out = &s->base;
     return STORE_OK;
 }
+
+enum store_result
+store_lmdb_identity(const char *dir, struct store_identity *out, struct store_error *err)
+{
+    return store_dir_peek_identity(dir, out, err);
+}

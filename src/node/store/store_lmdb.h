@@ -34,6 +34,11 @@ struct store_lmdb_options {
     void *step_data;
 };
 
+/* Reads that alone, also while another process has the store. STORE_NOT_FOUND: the directory is
+ * new, or not there; else as of store_lmdb_open. */
+CB_MUST_USE enum store_result
+store_lmdb_identity(const char *dir, struct store_identity *out, struct store_error *err);
+
 /* Opens the store, creating it when the directory is new, and finishes or discards a swap that was
  * under way. Before anything but the lock is written:
  * STORE_LOCKED          another process has it

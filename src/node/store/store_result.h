@@ -4,6 +4,7 @@
 #define CB_NODE_STORE_STORE_RESULT_H
 
 #include "common/base/cb_assert.h"
+#include "common/base/cb_limits.h"
 
 enum store_result {
     STORE_OK,
@@ -31,5 +32,11 @@ const char *store_result_name(enum store_result result);
 /* Writes the sentence and returns `result`. `err` may be NULL. */
 enum store_result
 store_fail(struct store_error *err, enum store_result result, const char *fmt, ...) CB_PRINTF(3, 4);
+
+/* Whose directory a store is. */
+struct store_identity {
+    char node[CB_STORE_IDENTITY_MAX + 1];
+    char cluster[CB_STORE_IDENTITY_MAX + 1];
+};
 
 #endif

@@ -5,15 +5,9 @@
 
 static void copy_config(struct engine *e, const struct engine_config *config)
 {
-    CB_ASSERT(config->n_nodes > 0);
     e->config = *config;
     e->config.name = cb_strdup(config->name);
     e->config.address = cb_strdup(config->address);
-    char **nodes = cb_malloc(config->n_nodes * sizeof *nodes);
-    for (uint32_t i = 0; i < config->n_nodes; i++) {
-        nodes[i] = cb_strdup(config->nodes[i]);
-    }
-    e->config.nodes = (const char *const *)nodes;
 }
 
 /* The strings of our copy were allocated, whatever the type says. */
@@ -41,8 +35,8 @@ engine_create(const struct engine_config *config, const struct engine_ops *ops, 
     cb_list_init(&e->reads_sent);
     cb_map_init(&e->by_read);
     engine_queue_init(&e->queue, 1);
+    engine_nodes_init(e);
     engine_link_init(e);
-    engine_watch_init(e);
     return e;
 }
 
@@ -53,11 +47,6 @@ void engine_destroy(struct engine *e)
     cb_map_fini(&e->by_conn);
     cb_map_fini(&e->by_read);
     wire_to_node_fini(&e->message);
-    for (uint32_t i = 0; i < e->config.n_nodes; i++) {
-        free_const(e->config.nodes[i]);
-    }
-    free_const(e->config.nodes);
-    cb_free(e->watches);
     free_const(e->config.name);
     free_const(e->config.address);
     cb_free(e);

@@ -57,6 +57,10 @@ struct engine_ops {
      * engine_watch_closed. To each node one such question at a time. */
     void (*watch_open)(void *ctx, uint32_t node);
 
+    /* The cluster has a node at `address`, whose number this is from now on; whoever had it before
+     * is asked nothing any more. False: that is no address. */
+    bool (*node_found)(void *ctx, uint32_t node, const char *address);
+
     /* A newer process with this proxy's name serves, at `address`: this one must exit. */
     void (*superseded)(void *ctx, struct cb_span address);
     /* Fills what the answer to `stats` says about this process. */
@@ -71,14 +75,21 @@ struct engine_config {
     const char *address; /* where clients connect */
     uint64_t started_ns; /* with `random`: the incarnation */
     uint64_t random;
-    const char *const *nodes; /* "host:port", as leader hints name them */
-    uint32_t n_nodes;
+    /* "host:port", as leader hints name them: numbers 0 to n_nodes - 1. They are never forgotten,
+     * though the cluster may name others. */
+    const char *const *nodes;
+    uint32_t n_nodes; /* at most CB_CLUSTER_NODES_MAX */
     uint32_t job_size_max;
     uint64_t seed; /* of the jitter between attempts */
 };
 
+/* Numbers of nodes are below this. */
+#define ENGINE_NODES_MAX (2 * CB_CLUSTER_NODES_MAX)
+
 struct engine *
 engine_create(const struct engine_config *config, const struct engine_ops *ops, uint64_t now_ns);
+/* Of the node with that number. */
+const char *engine_node_address(const struct engine *e, uint32_t node);
 /* Every client must be gone. */
 void engine_destroy(struct engine *e);
 
@@ -111,9 +122,11 @@ void engine_stream_closed(
 
 /* ---- who leads ---- */
 
-/* A node says that the one at `leader` leads the cluster in `term`. */
-void engine_watch_told(
-    struct engine *e, uint32_t node, uint64_t term, const char *leader, uint64_t now_ns);
+/* A node says who leads, and who belongs to the cluster. */
+void engine_watch_told(struct engine *e,
+                       uint32_t node,
+                       const struct wire_leadership *m,
+                       uint64_t now_ns);
 void engine_watch_closed(struct engine *e, uint32_t node, uint64_t now_ns);
 
 /* ---- time and process ---- */

@@ -118,10 +118,13 @@ struct engine_link {
     bool fenced;
 };
 
-/* A node's word on who leads. */
-struct engine_watch {
-    bool is_open;
-    uint64_t retry_ns;
+struct engine_node {
+    char address[CB_ADDRESS_MAX];
+    bool is_configured;
+    bool is_member; /* as the newest list of members says; until there is one: it is configured */
+    /* Its word on who leads. */
+    bool is_watched;
+    uint64_t retry_ns; /* of the watch */
 };
 
 struct engine {
@@ -155,9 +158,11 @@ struct engine {
     uint64_t reads_retry_ns; /* some were answered `again`: not before this time */
 
     struct engine_link link;
-    struct engine_watch *watches; /* one for each node */
-    uint64_t led_term;            /* the latest in which a node is known to lead */
-    struct wire_to_node message;  /* being built; kept for its arrays */
+    struct engine_node nodes[ENGINE_NODES_MAX];
+    uint32_t n_nodes;
+    uint64_t members_index;      /* of the newest list of members */
+    uint64_t led_term;           /* the latest in which a node is known to lead */
+    struct wire_to_node message; /* being built; kept for its arrays */
 };
 
 /* --- engine_queue.c --- */
@@ -217,11 +222,24 @@ void engine_fence(struct engine *e);
 
 /* Leaves the stream, if there is one, for another node at once: that one leads in `term`. */
 void engine_link_follow(struct engine *e, uint32_t node, uint64_t term);
+
+/* --- engine_nodes.c --- */
+static inline bool engine_node_is_tried(const struct engine_node *n)
+{
+    return n->is_configured || n->is_member;
+}
+
+void engine_nodes_init(struct engine *e);
 /* The node with this address; n_nodes when it is none of ours. */
-uint32_t engine_link_find(const struct engine *e, const char *address);
+uint32_t engine_node_find(const struct engine *e, const char *address);
+/* The one to be tried after that. */
+uint32_t engine_node_next(const struct engine *e, uint32_t node);
+/* How many there are to be tried. */
+uint32_t engine_nodes_count(const struct engine *e);
+/* The members, as a node names them. */
+void engine_nodes_told(struct engine *e, const struct wire_leadership *m);
 
 /* --- engine_watch.c --- */
-void engine_watch_init(struct engine *e);
 void engine_watch_tick(struct engine *e);
 uint64_t engine_watch_wake_ns(const struct engine *e);
 

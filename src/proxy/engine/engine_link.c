@@ -35,7 +35,7 @@ static void open_stream(struct engine *e)
 void engine_link_init(struct engine *e)
 {
     e->link = (struct engine_link){.state = ENGINE_LINK_DOWN};
-    e->link.node = (uint32_t)cb_rng_below(&e->rng, e->config.n_nodes);
+    e->link.node = (uint32_t)cb_rng_below(&e->rng, e->n_nodes);
     e->link.retry_ns = e->now_ns;
 }
 
@@ -46,7 +46,7 @@ static void schedule(struct engine *e, uint32_t node)
     l->state = ENGINE_LINK_DOWN;
     l->node = node;
     l->retry_ns = e->now_ns;
-    if (l->attempts >= e->config.n_nodes) {
+    if (l->attempts >= engine_nodes_count(e)) {
         l->hints = 0;
         l->retry_ns += RETRY_MIN_NS + cb_rng_below(&e->rng, RETRY_SPAN_NS);
     }
@@ -54,17 +54,7 @@ static void schedule(struct engine *e, uint32_t node)
 
 static uint32_t next_node(const struct engine *e)
 {
-    return (e->link.node + 1) % e->config.n_nodes;
-}
-
-uint32_t engine_link_find(const struct engine *e, const char *address)
-{
-    uint32_t i = 0;
-    while (i < e->config.n_nodes &&
-           !cb_span_eq(cb_span_str(e->config.nodes[i]), cb_span_str(address))) {
-        i++;
-    }
-    return i;
+    return engine_node_next(e, e->link.node);
 }
 
 void engine_link_abandon(struct engine *e, enum engine_note what, uint64_t number)
@@ -130,9 +120,9 @@ void engine_stream_closed(
         return;
     }
     engine_reads_unsend(e);
-    uint32_t hinted = leader != NULL ? engine_link_find(e, leader) : e->config.n_nodes;
+    uint32_t hinted = leader != NULL ? engine_node_find(e, leader) : e->n_nodes;
     note(e, ENGINE_NOTE_STREAM_ENDED, was_attached, text);
-    if (hinted < e->config.n_nodes && hinted != node && l->hints < e->config.n_nodes) {
+    if (hinted < e->n_nodes && hinted != node && l->hints < engine_nodes_count(e)) {
         l->hints++;
         l->node = hinted;
         l->retry_ns = e->now_ns;

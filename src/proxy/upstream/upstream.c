@@ -21,6 +21,7 @@ struct upstream {
     void *destroyed_ctx;
     uint32_t n_open; /* channels */
     uint32_t n_nodes;
+    struct rpc *rpc;
     struct upstream_node nodes[];
 };
 
@@ -78,7 +79,7 @@ static void on_told(void *ctx, struct rpc_stream *s, struct cb_span bytes)
         return;
     }
     if (e == WIRE_OK) {
-        u->callbacks.told(u->callbacks.ctx, number_of(n), m.term, m.leader);
+        u->callbacks.told(u->callbacks.ctx, number_of(n), &m);
     } else {
         rpc_stream_cancel(s); /* what it says makes no sense: it is asked anew */
     }
@@ -99,21 +100,40 @@ static const struct rpc_stream_callbacks watch_callbacks = {
     .on_closed = on_unwatched,
 };
 
-struct upstream *upstream_create(struct rpc *rpc,
-                                 const char *const *nodes,
-                                 uint32_t n_nodes,
-                                 const struct upstream_callbacks *callbacks)
+struct upstream *
+upstream_create(struct rpc *rpc, uint32_t n_max, const struct upstream_callbacks *callbacks)
 {
-    struct upstream *u = cb_calloc(1, sizeof *u + n_nodes * sizeof u->nodes[0]);
+    struct upstream *u = cb_calloc(1, sizeof *u + n_max * sizeof u->nodes[0]);
     u->callbacks = *callbacks;
-    u->n_nodes = n_nodes;
-    u->n_open = n_nodes;
-    for (uint32_t i = 0; i < n_nodes; i++) {
+    u->rpc = rpc;
+    u->n_nodes = n_max;
+    for (uint32_t i = 0; i < n_max; i++) {
         u->nodes[i].upstream = u;
-        u->nodes[i].client =
-            rpc_client_create(rpc, &(struct rpc_client_config){.target = nodes[i]});
     }
     return u;
+}
+
+static void channel_closed(void *ctx)
+{
+    struct upstream *u = ctx;
+    if (--u->n_open == 0 && u->destroyed != NULL) {
+        void (*cb)(void *) = u->destroyed;
+        void *cb_ctx = u->destroyed_ctx;
+        wire_to_proxy_fini(&u->message);
+        cb_free(u);
+        cb(cb_ctx);
+    }
+}
+
+void upstream_set_node(struct upstream *u, uint32_t node, const char *address)
+{
+    struct upstream_node *n = &u->nodes[node];
+    CB_ASSERT(node < u->n_nodes && n->stream == NULL && n->watch == NULL);
+    if (n->client != NULL) {
+        rpc_client_close(n->client, channel_closed, u);
+    }
+    n->client = rpc_client_create(u->rpc, &(struct rpc_client_config){.target = address});
+    u->n_open++;
 }
 
 void upstream_open(struct upstream *u, uint32_t node)
@@ -155,20 +175,9 @@ void upstream_watch(struct upstream *u, uint32_t node)
     cb_buf_fini(&request);
 }
 
-static void channel_closed(void *ctx)
-{
-    struct upstream *u = ctx;
-    if (--u->n_open == 0) {
-        void (*cb)(void *) = u->destroyed;
-        void *cb_ctx = u->destroyed_ctx;
-        wire_to_proxy_fini(&u->message);
-        cb_free(u);
-        cb(cb_ctx);
-    }
-}
-
 void upstream_destroy(struct upstream *u, void (*cb)(void *ctx), void *ctx)
 {
+    CB_ASSERT(u->n_open > 0); /* there is a node */
     u->destroyed = cb;
     u->destroyed_ctx = ctx;
     for (uint32_t i = 0; i < u->n_nodes; i++) {
@@ -176,6 +185,8 @@ void upstream_destroy(struct upstream *u, void (*cb)(void *ctx), void *ctx)
         u->nodes[i].watch = NULL;
     }
     for (uint32_t i = 0, n = u->n_nodes; i < n; i++) {
-        rpc_client_close(u->nodes[i].client, channel_closed, u);
+        if (u->nodes[i].client != NULL) {
+            rpc_client_close(u->nodes[i].client, channel_closed, u);
+        }
     }
 }

@@ -23,15 +23,16 @@ struct upstream_callbacks {
     /* `leader` is the address a node named; NULL when it named none. */
     void (*closed)(void *ctx, uint32_t node, const char *text, const char *leader);
     /* Of a watch: this node says who leads; and it has ended, or never began. */
-    void (*told)(void *ctx, uint32_t node, uint64_t term, const char *leader);
+    void (*told)(void *ctx, uint32_t node, const struct wire_leadership *m);
     void (*unwatched)(void *ctx, uint32_t node);
 };
 
-/* `nodes` are n_nodes addresses "host:port"; `rpc` must outlive it. */
-struct upstream *upstream_create(struct rpc *rpc,
-                                 const char *const *nodes,
-                                 uint32_t n_nodes,
-                                 const struct upstream_callbacks *callbacks);
+/* Of `n_max` nodes at most, of which none is known; `rpc` must outlive it. */
+struct upstream *
+upstream_create(struct rpc *rpc, uint32_t n_max, const struct upstream_callbacks *callbacks);
+/* The node with that number is at `address`, a valid cb_addr with a port. One that had the number
+ * is left; nothing may be open to it. */
+void upstream_set_node(struct upstream *u, uint32_t node, const char *address);
 
 /* A message may be sent at once, the next after `writable`. */
 void upstream_open(struct upstream *u, uint32_t node);

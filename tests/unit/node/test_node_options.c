@@ -14,6 +14,20 @@ static char error[512];
 /* getopt does not write to them. */
 #define ARG(s) ((char *)(uintptr_t)(s))
 
+static enum cb_options_result parse_all(int argc, char **argv)
+{
+    struct cb_buf text;
+    cb_buf_init(&text);
+    enum cb_options_result r = node_options_parse(&o, argc, argv, &text);
+    size_t len = cb_buf_len(&text) < sizeof(error) - 1 ? cb_buf_len(&text) : sizeof(error) - 1;
+    if (len > 0) {
+        memcpy(error, cb_buf_span(&text).ptr, len);
+    }
+    error[len] = '\0';
+    cb_buf_fini(&text);
+    return r;
+}
+
 /* Further arguments up to a NULL. */
 static enum cb_options_result parse(const char *name, const char *cluster, ...)
 {
@@ -26,16 +40,7 @@ static enum cb_options_result parse(const char *name, const char *cluster, ...)
         argv[argc++] = ARG(a);
     }
     va_end(ap);
-    struct cb_buf text;
-    cb_buf_init(&text);
-    enum cb_options_result r = node_options_parse(&o, argc, argv, &text);
-    size_t len = cb_buf_len(&text) < sizeof(error) - 1 ? cb_buf_len(&text) : sizeof(error) - 1;
-    if (len > 0) {
-        memcpy(error, cb_buf_span(&text).ptr, len);
-    }
-    error[len] = '\0';
-    cb_buf_fini(&text);
-    return r;
+    return parse_all(argc, argv);
 }
 
 static void refused(const char *what, enum cb_options_result r)
@@ -107,6 +112,56 @@ static void insecure_is_an_answer(void **state)
     assert_string_equal(o.listen_raft, "127.0.0.1:8");
 }
 
+/* With neither of --cluster and --join: further arguments alone. */
+static enum cb_options_result parse_without(const char *name, ...)
+{
+    char *argv[32] = {ARG("coolbeans-node"), ARG("--data-dir"), ARG("/d"), ARG("--name"),
+                      ARG(name)};
+    int argc = 5;
+    va_list ap;
+    va_start(ap, name);
+    for (const char *a = va_arg(ap, const char *); a != NULL; a = va_arg(ap, const char *)) {
+        argv[argc++] = ARG(a);
+    }
+    va_end(ap);
+    return parse_all(argc, argv);
+}
+
+static void a_node_joins_or_makes_a_cluster(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        parse_without("n4", "--join", "127.0.0.1:1,h:3", "--listen", "127.0.0.1:5", NULL),
+        CB_OPTIONS_OK);
+    assert_int_equal(o.n_join, 2);
+    assert_string_equal(o.join[1], "h:3");
+    assert_int_equal(o.n_members, 0);
+    assert_int_equal(o.cluster, 0);
+    assert_string_equal(o.listen_raft, "127.0.0.1:6");
+    refused("--join", parse_without("n4", NULL));
+    refused("--join", parse_without("n4", "--join", "h:1", "--cluster", "n4=h:3", NULL));
+    refused("--listen", parse_without("n4", "--join", "h:1", NULL));
+    refused("HOST:PORT", parse_without("n4", "--join", "h:1,", "--listen", "127.0.0.1:5", NULL));
+    refused("HOST:PORT", parse_without("n4", "--join", "h", "--listen", "127.0.0.1:5", NULL));
+    refused("at most", parse_without("n4", "--join", "a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1", "--listen",
+                                     "127.0.0.1:5", NULL));
+    refused("is not a name",
+            parse_without("n 4", "--join", "h:1", "--listen", "127.0.0.1:5", NULL));
+}
+
+static void addresses_of_the_two_ports(void **state)
+{
+    (void)state;
+    char grpc[CB_ADDRESS_MAX];
+    char raft[CB_ADDRESS_MAX];
+    assert_true(node_addresses("[::1]:11301", grpc, raft));
+    assert_string_equal(raft, "[::1]:11302");
+    node_grpc_of_raft(raft, grpc);
+    assert_string_equal(grpc, "[::1]:11301");
+    assert_false(node_addresses("h:65535", grpc, raft));
+    assert_false(node_addresses("unix:/x", grpc, raft));
+}
+
 static void ipv6_and_names(void **state)
 {
     (void)state;
@@ -130,6 +185,8 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(insecure_is_an_answer),
+        cmocka_unit_test(a_node_joins_or_makes_a_cluster),
+        cmocka_unit_test(addresses_of_the_two_ports),
         cmocka_unit_test(ipv6_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

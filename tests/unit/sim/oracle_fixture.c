@@ -19,11 +19,13 @@ static void on_fail(void *data, const char *property, const char *sentence)
     longjmp(fixture.violated, 1);
 }
 
-static unsigned on_durable(void *data, uint64_t index, uint64_t term)
+static bool is_durable(void *data, uint64_t index, uint64_t term, unsigned *on, unsigned *of)
 {
     (void)data;
     assert_true(index > 0 && term > 0);
-    return fixture.durable;
+    *on = fixture.durable;
+    *of = ORACLE_NODES;
+    return fixture.durable >= ORACLE_MAJORITY;
 }
 
 static void on_result(void *data, uint64_t session, const struct jsm_result *r)
@@ -123,8 +125,7 @@ int oracle_setup(void **state)
     (void)state;
     memset(&fixture, 0, sizeof fixture);
     fixture.oracle = sim_oracle_create(&(struct sim_oracle_env){.fail = on_fail,
-                                                                .durable_on = on_durable,
-                                                                .majority = ORACLE_MAJORITY,
+                                                                .is_durable = is_durable,
                                                                 .on_result = on_result,
                                                                 .on_given_away = on_given_away});
     for (int i = 0; i < ORACLE_NODES; i++) {

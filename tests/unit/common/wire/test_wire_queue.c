@@ -365,6 +365,37 @@ static void leadership_is_frozen(void **state)
     cb_buf_fini(&b);
 }
 
+static void leadership_with_members_is_frozen(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_leadership m = {.term = 1,
+                                .leader = "n1:1",
+                                .members_index = 7,
+                                .n_members = 2,
+                                .members = {"n1:1", "n2:1"}};
+    struct wire_leadership back;
+    wire_leadership_encode(&m, &b);
+    assert_golden(&b, "080112046e313a31"
+                      "1807"
+                      "22046e313a31"
+                      "22046e323a31");
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    assert_int_equal(back.members_index, 7);
+    assert_int_equal(back.n_members, 2);
+    assert_string_equal(back.members[1], "n2:1");
+    m.members_index = 0; /* a list without a place in the order of lists */
+    cb_buf_clear(&b);
+    wire_leadership_encode(&m, &b);
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_BAD_RANGE);
+    m.members_index = 7;
+    m.members[1][0] = '\0';
+    cb_buf_clear(&b);
+    wire_leadership_encode(&m, &b);
+    assert_int_equal(wire_leadership_decode(&back, cb_buf_span(&b)), WIRE_BAD_LENGTH);
+    cb_buf_fini(&b);
+}
+
 static void a_leader_has_an_address(void **state)
 {
     (void)state;
@@ -397,9 +428,14 @@ int main(void)
     cb_rng_init(&rng, n);
     memset(pool, 'x', sizeof pool);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(to_node_is_frozen),         cmocka_unit_test(to_proxy_is_frozen),
-        cmocka_unit_test(leadership_is_frozen),      cmocka_unit_test(a_leader_has_an_address),
-        cmocka_unit_test(random_to_node_comes_back), cmocka_unit_test(random_to_proxy_comes_back),
+        cmocka_unit_test(to_node_is_frozen),
+        cmocka_unit_test(to_proxy_is_frozen),
+        cmocka_unit_test(leadership_is_frozen),
+        cmocka_unit_test(a_leader_has_an_address),
+        cmocka_unit_test(leadership_with_members_is_frozen),
+        cmocka_unit_test(a_leader_has_an_address),
+        cmocka_unit_test(random_to_node_comes_back),
+        cmocka_unit_test(random_to_proxy_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,18 @@ static void on_led(void *data, uint64_t term, const char *leader)
     snprintf(r->led_by, sizeof(r->led_by), "%s", leader);
 }
 
+static void on_stranger(void *data, uint64_t id, const char *address)
+{
+    (void)data;
+    (void)id;
+    (void)address;
+}
+
+static void on_members(void *data)
+{
+    ((struct core_rig *)data)->members_told++;
+}
+
 static bool must_wait(void *data)
 {
     return ((struct core_rig *)data)->must_wait;
@@ -316,8 +328,8 @@ static void reset_replica(struct core_rig *r)
 void core_rig_boot(struct core_rig *r)
 {
     const struct core_config config = {.self = RIG_SELF,
-                                       .others = {1, 3},
-                                       .n_others = r->n_others,
+                                       .members = {1, 3},
+                                       .n_members = r->n_others,
                                        .session_timeout_ns = 30 * CB_NS_PER_S,
                                        .data_dir = "/the/dir"};
     const struct core_env env = {
@@ -332,6 +344,8 @@ void core_rig_boot(struct core_rig *r)
         .serving = on_serving,
         .led = on_led,
         .must_wait = must_wait,
+        .members = on_members,
+        .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = ask_clock,
         .ask_state = ask_state,

@@ -25,6 +25,8 @@ struct replica {
     enum replica_propose_result propose_result;
     void (*in_propose)(void *data); /* called by replica_propose when not NULL */
     void *in_propose_data;
+    struct replica_member members[CB_CLUSTER_NODES_MAX]; /* what replica_members gives */
+    size_t n_members;
     bool is_without_leader; /* what replica_hears_leader denies */
     /* What it was told. */
     uint64_t durable;
@@ -71,6 +73,7 @@ struct core_rig {
     uint64_t led_term;
     char led_by[32];
     unsigned addresses_asked;
+    unsigned members_told;
     uint32_t n_others;        /* members 1 and 3, for the next boot; 0: none */
     unsigned clocks_asked[4]; /* by id: questions without an answer yet */
     bool asks_state;          /* a question that is open */

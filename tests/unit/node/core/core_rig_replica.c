@@ -14,6 +14,12 @@ enum replica_propose_result replica_propose(struct replica *r, struct cb_span by
     return r->propose_result;
 }
 
+size_t replica_members(const struct replica *r, struct replica_member *out)
+{
+    memcpy(out, r->members, r->n_members * sizeof(out[0]));
+    return r->n_members;
+}
+
 struct replica_mark replica_appended(const struct replica *r)
 {
     return r->appended;

@@ -124,6 +124,33 @@ static void a_member_tells_what_it_knows(void **state)
     assert_int_equal(w.now_ns, jsm_stamp_ns(core_machine(r->core)));
 }
 
+/* Who is added is asked too; who was removed is not, and what it answers counts for nothing. */
+static void members_come_and_go(void **state)
+{
+    struct core_rig *r = *state;
+    const struct prop_clock_word word = known(r, 0);
+    r->replica.members[0] = (struct replica_member){.id = 1};
+    r->replica.members[1] = (struct replica_member){.id = RIG_SELF};
+    r->replica.n_members = 2;
+    r->events.members(r->events.data);
+    assert_int_equal(r->members_told, 1);
+    answer(r, 3, &word);
+    core_rig_advance(r, ROUND);
+    assert_true(r->clocks_asked[1] == 1 && r->clocks_asked[3] == 0); /* not settled, not asked */
+    r->replica.members[2] = (struct replica_member){.id = 3, .role = REPLICA_SPARE};
+    r->replica.n_members = 3;
+    r->events.members(r->events.data);
+    core_rig_advance(r, ROUND);
+    assert_int_equal(r->clocks_asked[3], 0); /* it has nothing to tell */
+    r->replica.members[2].role = REPLICA_STANDBY;
+    r->events.members(r->events.data);
+    core_rig_advance(r, ROUND);
+    assert_int_equal(r->clocks_asked[3], 1);
+    answer(r, 3, &word);
+    core_rig_advance(r, 10 * ROUND);
+    assert_int_equal(r->clocks_asked[3], 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, init, fini)
 
 int main(void)
@@ -135,6 +162,7 @@ int main(void)
         T(an_answer_that_took_too_long_is_not_used),
         T(the_newest_term_in_the_log_is_what_counts),
         T(a_member_tells_what_it_knows),
+        T(members_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,8 +54,9 @@ void rig_fini(struct rig *r)
 
 /* --- a member --- */
 
-static bool is_member(void *data, uint64_t id)
+static bool is_member(void *data, uint64_t id, const char *address)
 {
+    (void)address;
     const struct rig_member *m = data;
     return id >= 1 && id <= RIG_MEMBERS && id != m->no_member;
 }
@@ -64,7 +65,7 @@ static bool
 on_received(void *data, uint64_t from, const char *address, uint8_t type, struct cb_span payload)
 {
     struct rig_member *m = data;
-    assert_true(is_member(m, from) && from != m->id);
+    assert_true(is_member(m, from, address) && from != m->id);
     m->received++;
     cb_buf_clear(&m->last);
     cb_buf_append(&m->last, payload.ptr, payload.len);

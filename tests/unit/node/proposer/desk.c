@@ -88,7 +88,6 @@ static void no_log(void *data, enum proposer_log what, const char *text, uint64_
 static void make_proposer(struct desk *d)
 {
     const struct proposer_config config = {.self = DESK_SELF,
-                                           .n_others = d->n_others,
                                            .session_timeout_ns = DESK_TIMEOUT_NS,
                                            .limits = d->limits,
                                            .stamp_wall_ns = d->wall_ns};
@@ -103,7 +102,9 @@ static void make_proposer(struct desk *d)
                                      .set_timer = set_timer,
                                      .serving = serving,
                                      .log = no_log};
+    static const uint64_t others[] = {1, 2};
     d->p = proposer_create(&config, &env, d->machine);
+    proposer_members(d->p, others, d->n_others);
 }
 
 void desk_init(struct desk *d)

@@ -16,10 +16,12 @@
 static struct prop_clock c;
 static uint64_t next_index;
 
-/* Another process: `n_others` members, a stored stamp, and the wall time of that. */
+/* Another process: so many other members from id 1 on, a stored stamp, and the wall time of it. */
 static void start(uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
 {
-    prop_clock_init(&c, n_others, stamp_ns, wall_ns);
+    static const uint64_t ids[] = {1, 2};
+    prop_clock_init(&c, stamp_ns, wall_ns);
+    prop_clock_members(&c, ids, n_others);
     next_index = 100;
 }
 
@@ -35,17 +37,17 @@ static enum prop_clock_lead lead(bool may_wait, uint64_t boot_ns, uint64_t wall_
     return prop_clock_lead(&c, may_wait, boot_ns, wall_ns, &moved);
 }
 
-static bool knows(uint32_t who, uint64_t now_ns, uint64_t index, uint64_t term, uint64_t boot_ns)
+static bool knows(uint64_t id, uint64_t now_ns, uint64_t index, uint64_t term, uint64_t boot_ns)
 {
     const struct prop_clock_word w = {
         .knows = true, .now_ns = now_ns, .index = index, .term = term};
-    return prop_clock_heard(&c, who, &w, TERM, boot_ns);
+    return prop_clock_heard(&c, id, &w, TERM, boot_ns);
 }
 
-static void does_not_know(uint32_t who, uint64_t now_ns, uint64_t boot_ns)
+static void does_not_know(uint64_t id, uint64_t now_ns, uint64_t boot_ns)
 {
     const struct prop_clock_word w = {.now_ns = now_ns};
-    assert_false(prop_clock_heard(&c, who, &w, TERM, boot_ns));
+    assert_false(prop_clock_heard(&c, id, &w, TERM, boot_ns));
 }
 
 /* ---- alone ---- */
@@ -128,9 +130,9 @@ static void a_member_that_knows_is_believed(void **state)
     (void)state;
     start(2, 1000, 50000);
     applied(1200, PROP_CLOCK_REPLAYED, 10);
-    does_not_know(1, 3600 * S, 15);
-    assert_true(knows(0, 5000, 80, TERM, 20));
-    assert_true(c.is_settled);
+    does_not_know(2, 3600 * S, 15);
+    assert_true(knows(1, 5000, 80, TERM, 20));
+    assert_true(prop_clock_is_settled(&c));
     assert_int_equal(lead(true, 30, 50000 + 3600 * S), PROP_CLOCK_RUNS);
     assert_int_equal(prop_clock_now(&c, 30), 5010);
 }
@@ -140,9 +142,9 @@ static void no_answer_sets_it_back(void **state)
     (void)state;
     start(2, 1000, 0);
     applied(1200, PROP_CLOCK_REPLAYED, 10);
-    assert_true(knows(0, 900, 80, TERM, 20));
+    assert_true(knows(1, 900, 80, TERM, 20));
     assert_int_equal(prop_clock_now(&c, 20), 1200);
-    assert_false(knows(1, 700, 80, TERM, 25));
+    assert_false(knows(2, 700, 80, TERM, 25));
     assert_int_equal(prop_clock_now(&c, 30), 1210);
 }
 
@@ -150,12 +152,12 @@ static void of_two_in_one_term_the_later_counts(void **state)
 {
     (void)state;
     start(2, 1000, 0);
-    (void)knows(0, 5000, 80, TERM, 20);
-    assert_false(knows(1, 5100, 70, TERM, 20));
+    (void)knows(1, 5000, 80, TERM, 20);
+    assert_false(knows(2, 5100, 70, TERM, 20));
     assert_int_equal(prop_clock_now(&c, 20), 5100);
-    assert_false(knows(0, 5050, 90, TERM, 20));
+    assert_false(knows(1, 5050, 90, TERM, 20));
     assert_int_equal(prop_clock_now(&c, 20), 5100);
-    assert_false(knows(0, 3000, 95, TERM + 1, 20)); /* that leader has lost some time */
+    assert_false(knows(1, 3000, 95, TERM + 1, 20)); /* that leader has lost some time */
     assert_int_equal(prop_clock_now(&c, 20), 3000);
 }
 
@@ -163,16 +165,16 @@ static void a_clock_of_an_older_leader_is_one_voice_of_all(void **state)
 {
     (void)state;
     start(2, 1000, 50000);
-    assert_false(knows(0, 900000, 80, TERM - 1, 20));
-    assert_false(c.is_settled);
-    does_not_know(1, 1000, 25);
+    assert_false(knows(1, 900000, 80, TERM - 1, 20));
+    assert_false(prop_clock_is_settled(&c));
+    does_not_know(2, 1000, 25);
     assert_int_equal(lead(true, 30, 50000), PROP_CLOCK_FROM_WALL);
     assert_int_equal(prop_clock_now(&c, 30), 1005);
 
     /* Of the leader of a moment ago nobody else has heard. */
     start(2, 1000, 50000);
-    assert_false(knows(0, 9000, 80, TERM - 1, 20));
-    assert_false(knows(1, 9001, 80, TERM - 1, 20));
+    assert_false(knows(1, 9000, 80, TERM - 1, 20));
+    assert_false(knows(2, 9001, 80, TERM - 1, 20));
     assert_int_equal(lead(true, 20, 3600 * S), PROP_CLOCK_FROM_WALL);
     assert_int_equal(prop_clock_now(&c, 20), 9001);
 }
@@ -182,7 +184,7 @@ static void old_entries_do_not_set_back_what_a_member_said(void **state)
     (void)state;
     start(2, 1000, 0);
     applied(1200, PROP_CLOCK_LIVE, 10); /* catching up already, so it thinks to know */
-    assert_false(knows(0, 90000, 103, TERM, 20));
+    assert_false(knows(1, 90000, 103, TERM, 20));
     applied(1300, PROP_CLOCK_LIVE, 30); /* 102 */
     applied(1400, PROP_CLOCK_LIVE, 40); /* 103 */
     assert_int_equal(prop_clock_now(&c, 40), 90020);
@@ -198,7 +200,7 @@ static void who_was_told_tells_others(void **state)
     assert_false(w.knows);
     assert_int_equal(w.now_ns, 9000); /* by its wall clock */
     assert_true(w.index == 0 && w.term == 0);
-    (void)knows(0, 5000, 80, TERM, 20);
+    (void)knows(1, 5000, 80, TERM, 20);
     w = prop_clock_tell(&c, 30, 99999);
     assert_true(w.knows && w.now_ns == 5010 && w.index == 80 && w.term == TERM);
 }
@@ -226,9 +228,9 @@ static void one_wall_clock_moves_nothing(void **state)
             by_wall[n] = (100 + (uint64_t)(away > 0 ? away : 0)) * S;
         }
         start(2, 100 * S, 50000 * S);
-        does_not_know(0, by_wall[1], 0);
+        does_not_know(1, by_wall[1], 0);
         assert_int_equal(lead(true, 0, by_wall[0] + 49900 * S), PROP_CLOCK_WAITS);
-        does_not_know(1, by_wall[2], S);
+        does_not_know(2, by_wall[2], S);
         assert_int_equal(lead(true, S, by_wall[0] + 49901 * S), PROP_CLOCK_FROM_WALL);
         assert_in_range(prop_clock_now(&c, S), 102 * S, 103 * S);
     }
@@ -238,13 +240,13 @@ static void of_two_wall_clocks_the_one_behind_counts(void **state)
 {
     (void)state;
     start(2, 100 * S, 50000 * S);
-    does_not_know(0, 3700 * S, 0);
+    does_not_know(1, 3700 * S, 0);
     assert_int_equal(lead(true, S, 50003 * S), PROP_CLOCK_WAITS); /* the third may know */
     assert_int_equal(lead(false, S, 50003 * S), PROP_CLOCK_FROM_WALL);
     assert_int_equal(prop_clock_now(&c, S), 103 * S);
 
     start(2, 100 * S, 50000 * S);
-    does_not_know(0, 0, 0); /* it has no idea */
+    does_not_know(1, 0, 0); /* it has no idea */
     assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_FROM_WALL);
     assert_int_equal(prop_clock_now(&c, S), 100 * S);
 }
@@ -262,11 +264,11 @@ static void an_old_answer_is_none(void **state)
 {
     (void)state;
     start(2, 100 * S, 50000 * S);
-    does_not_know(0, 100 * S, S);
-    does_not_know(1, 100 * S, 4 * S);
+    does_not_know(1, 100 * S, S);
+    does_not_know(2, 100 * S, 4 * S);
     assert_int_equal(lead(true, 4 * S, 50000 * S),
                      PROP_CLOCK_WAITS); /* the first may have learned */
-    does_not_know(0, 100 * S, 5 * S);
+    does_not_know(1, 100 * S, 5 * S);
     assert_int_equal(lead(true, 5 * S, 50000 * S), PROP_CLOCK_FROM_WALL);
 }
 
@@ -277,7 +279,7 @@ static void a_guess_is_forgotten_with_the_leadership(void **state)
     assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_STANDS);
     assert_false(prop_clock_tell(&c, S, 53000 * S).knows);
     prop_clock_yield(&c);
-    assert_true(knows(0, 900 * S, 80, TERM, 2 * S));
+    assert_true(knows(1, 900 * S, 80, TERM, 2 * S));
     assert_int_equal(lead(true, 2 * S, 53000 * S), PROP_CLOCK_RUNS);
     assert_int_equal(prop_clock_now(&c, 2 * S), 900 * S);
 }
@@ -287,12 +289,40 @@ static void a_guess_that_is_in_the_log_is_the_clock(void **state)
     (void)state;
     start(2, 100 * S, 50000 * S);
     assert_int_equal(lead(false, S, 53000 * S), PROP_CLOCK_STANDS);
-    assert_false(knows(0, 900 * S, 80, TERM, S)); /* too late */
+    assert_false(knows(1, 900 * S, 80, TERM, S)); /* too late */
     applied(100 * S, PROP_CLOCK_OWN, 2 * S);
-    assert_true(c.is_settled);
+    assert_true(prop_clock_is_settled(&c));
     prop_clock_yield(&c);
     struct prop_clock_word w = prop_clock_tell(&c, 3 * S, 0);
     assert_true(w.knows && w.now_ns == 102 * S && w.index == next_index && w.term == TERM);
+}
+
+/* ---- members come and go ---- */
+
+static void the_answers_of_who_stays_stay(void **state)
+{
+    (void)state;
+    static const uint64_t ids[] = {2, 9};
+    start(2, 100 * S, 50000 * S);
+    does_not_know(1, 130 * S, 10 * S);
+    does_not_know(2, 120 * S, 10 * S);
+    prop_clock_members(&c, ids, 2);
+    does_not_know(1, 140 * S, 10 * S);                                 /* it is none any more */
+    assert_int_equal(lead(true, 10 * S, 50010 * S), PROP_CLOCK_WAITS); /* for the new one */
+    assert_int_equal(lead(false, 10 * S, 50010 * S), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(prop_clock_now(&c, 10 * S), 110 * S); /* of 110 and 120 */
+}
+
+static void who_is_alone_asks_nobody(void **state)
+{
+    (void)state;
+    static const uint64_t ids[] = {2};
+    start(0, 100 * S, 50000 * S);
+    assert_true(prop_clock_is_settled(&c));
+    prop_clock_members(&c, ids, 1);
+    assert_false(prop_clock_is_settled(&c));
+    prop_clock_members(&c, ids, 0);
+    assert_true(prop_clock_is_settled(&c));
 }
 
 int main(void)
@@ -317,6 +347,8 @@ int main(void)
         cmocka_unit_test(an_old_answer_is_none),
         cmocka_unit_test(a_guess_is_forgotten_with_the_leadership),
         cmocka_unit_test(a_guess_that_is_in_the_log_is_the_clock),
+        cmocka_unit_test(the_answers_of_who_stays_stay),
+        cmocka_unit_test(who_is_alone_asks_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

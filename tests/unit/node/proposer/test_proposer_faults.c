@@ -293,7 +293,7 @@ static void a_leader_without_a_clock_waits_for_a_member(void **state)
     /* From now on the clock is its own. */
     const struct prop_clock_word late = {
         .knows = true, .now_ns = stamp + 60 * CB_NS_PER_S, .index = 9, .term = 4};
-    proposer_clock_heard(d.p, 0, &late, 4);
+    proposer_clock_heard(d.p, 2, &late, 4);
     assert_int_equal(proposer_clock_tell(d.p).now_ns, stamp + 7 * CB_NS_PER_S);
 }
 

@@ -48,6 +48,19 @@ static void on_role(void *data, const struct replica_view *view)
     m->view_changes++;
 }
 
+static void on_members(void *data)
+{
+    struct member *m = data;
+    m->members_changes++;
+}
+
+static void on_stranger(void *data, uint64_t id, const char *address)
+{
+    struct member *m = data;
+    (void)address;
+    m->stranger = id;
+}
+
 static void on_turn(void *data)
 {
     (void)data;
@@ -82,11 +95,10 @@ static void on_lower_appended(void *data, struct replica_mark mark)
     }
 }
 
-/* Of another member, if there is one that goes as far. */
-static bool fetch(struct member *m)
+bool member_fetch(struct member *m)
 {
     const struct toy_state *best = &m->offered;
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < m->cluster->count; i++) {
         const struct member *other = &m->cluster->m[i];
         if (other != m && other->r != NULL && other->stored.applied.index > best->applied.index) {
             best = &other->stored;
@@ -98,9 +110,13 @@ static bool fetch(struct member *m)
 
 void member_install(struct member *m)
 {
-    if (!fetch(m)) {
-        return;
+    if (member_fetch(m)) {
+        member_install_fetched(m);
     }
+}
+
+void member_install_fetched(struct member *m)
+{
     m->install_pending = false;
     m->swap_pending = true;
     m->stored = m->arriving;
@@ -142,6 +158,7 @@ static void member_create(struct member *m)
 {
     struct replica_config config = m->cluster->config;
     config.self = m->at;
+    config.member_count = m->at < HARNESS_MEMBERS ? HARNESS_MEMBERS : m->at + 1;
     config.seed = (uint32_t)(1000 + m->at);
     config.applied = m->stored.applied;
     config.appended = m->stored_appended;
@@ -149,6 +166,8 @@ static void member_create(struct member *m)
         .data = m,
         .apply = on_apply,
         .role = on_role,
+        .members = on_members,
+        .stranger = on_stranger,
         .turn = on_turn,
         .want_durable = on_want_durable,
         .lower_appended = on_lower_appended,
@@ -213,29 +232,36 @@ enum replica_propose_result member_propose(struct member *m, const char *text)
 
 /* --- clusters --- */
 
+struct member *cluster_add_machine(struct cluster *c)
+{
+    assert_true(c->count < HARNESS_SLOTS);
+    size_t at = c->count++;
+    struct member *m = &c->m[at];
+    m->cluster = c;
+    m->at = at;
+    m->node = fake_node_add(c->world, at + 1);
+    m->free_bytes = UINT64_MAX;
+    c->members[at].id = at + 1;
+    snprintf(c->members[at].name, sizeof c->members[at].name, "n%zu", at + 1);
+    memcpy(c->members[at].address, m->node->address, sizeof m->node->address);
+    return m;
+}
+
 void cluster_init_empty(struct cluster *c, uint64_t seed)
 {
     memset(c, 0, sizeof *c);
     c->world = fake_world_create(seed);
     replica_config_default(&c->config);
     c->config.members = c->members;
-    c->config.member_count = HARNESS_MEMBERS;
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
-        struct member *m = &c->m[i];
-        m->cluster = c;
-        m->at = i;
-        m->node = fake_node_add(c->world, i + 1);
-        m->free_bytes = UINT64_MAX;
-        c->members[i].id = i + 1;
-        snprintf(c->members[i].name, sizeof c->members[i].name, "n%zu", i + 1);
-        memcpy(c->members[i].address, m->node->address, sizeof m->node->address);
+    while (c->count < HARNESS_MEMBERS) {
+        (void)cluster_add_machine(c);
     }
 }
 
 void cluster_init(struct cluster *c, uint64_t seed)
 {
     cluster_init_empty(c, seed);
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         member_bootstrap(&c->m[i]);
         assert_int_equal(member_boot(&c->m[i]), REPLICA_STARTED);
     }
@@ -243,7 +269,7 @@ void cluster_init(struct cluster *c, uint64_t seed)
 
 void cluster_fini(struct cluster *c)
 {
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         if (c->m[i].r != NULL) {
             member_crash(&c->m[i]);
         }
@@ -259,13 +285,13 @@ static bool is_reachable(const struct member *m)
 static struct member *agreed_leader(struct cluster *c)
 {
     struct member *leader = NULL;
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         struct member *m = &c->m[i];
         if (is_reachable(m) && m->view.role == REPLICA_LEADER) {
             leader = m;
         }
     }
-    for (size_t i = 0; leader != NULL && i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; leader != NULL && i < c->count; i++) {
         struct member *m = &c->m[i];
         if (is_reachable(m) &&
             (m->view.leader_id != leader->node->id || m->view.term != leader->view.term)) {
@@ -288,12 +314,12 @@ struct member *cluster_elect(struct cluster *c)
 
 struct member *cluster_other(struct cluster *c, const struct member *m)
 {
-    return &c->m[(m->at + 1) % HARNESS_MEMBERS];
+    return &c->m[(m->at + 1) % c->count];
 }
 
 static void explain(struct cluster *c)
 {
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         struct member *m = &c->m[i];
         if (m->r == NULL) {
             print_error("n%zu is down\n", i + 1);
@@ -349,7 +375,7 @@ void cluster_write(struct cluster *c, struct member *leader, uint64_t count)
 bool cluster_converged(struct cluster *c)
 {
     const struct member *first = NULL;
-    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         const struct member *m = &c->m[i];
         if (!is_reachable(m)) {
             continue;

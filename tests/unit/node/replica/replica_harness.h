@@ -6,7 +6,8 @@
 #include "node/replica/replica.h"
 #include "support/fake_raft_io.h"
 
-#define HARNESS_MEMBERS 3
+#define HARNESS_MEMBERS 3 /* of the first configuration */
+#define HARNESS_SLOTS 5   /* with those that a test adds */
 
 struct toy_state {
     struct replica_mark applied;
@@ -21,6 +22,8 @@ struct member {
     struct replica *r; /* NULL: down */
     struct replica_view view;
     unsigned view_changes;
+    unsigned members_changes;
+    uint64_t stranger; /* the last one */
     /* memory */
     struct toy_state state;
     struct toy_state arriving; /* installed, not yet swapped in */
@@ -47,8 +50,9 @@ struct member {
 
 struct cluster {
     struct fake_world *world;
-    struct member m[HARNESS_MEMBERS];
-    struct replica_member members[HARNESS_MEMBERS];
+    size_t count; /* of the slots in use */
+    struct member m[HARNESS_SLOTS];
+    struct replica_member members[HARNESS_SLOTS];
     struct replica_config config; /* a test may change it before a boot */
     uint64_t proposed;
 };
@@ -59,6 +63,9 @@ void cluster_init(struct cluster *c, uint64_t seed);
 void cluster_init_empty(struct cluster *c, uint64_t seed);
 void cluster_fini(struct cluster *c);
 
+/* One more machine, with nothing on disk and nothing running: the next id. */
+struct member *cluster_add_machine(struct cluster *c);
+
 void member_bootstrap(struct member *m);
 enum replica_start_result member_boot(struct member *m);
 void member_crash(struct member *m);
@@ -67,6 +74,9 @@ void member_store(struct member *m);
 void member_lowered(struct member *m);
 /* Nothing happens while no member has a state that goes as far. */
 void member_install(struct member *m);
+/* The same in two steps. False: no member has such a state. */
+CB_MUST_USE bool member_fetch(struct member *m);
+void member_install_fetched(struct member *m);
 struct replica_counters member_counters(struct member *m);
 uint64_t member_commit_index(struct member *m);
 

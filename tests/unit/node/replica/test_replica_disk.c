@@ -258,6 +258,7 @@ static void only_an_empty_log_is_bootstrapped(void **state)
     struct replica_events events = {.data = follower};
     struct replica_env env = {0};
     config.self = follower->at;
+    config.member_count = HARNESS_MEMBERS;
     follower->r = replica_create(&config, &events, &env, fake_node_boot(follower->node));
     fake_node_enter(follower->node);
     assert_false(replica_bootstrap(follower->r));

@@ -118,10 +118,15 @@ static void g0_a_stranger_is_not_heard(void **state)
     m.server_id = 7;
     m.append_entries.term = 1000;
     fake_deliver(follower->node, &m);
+    assert_int_equal(follower->stranger, 7);
     m.type = (enum raft_message_type)99;
     m.server_id = leader->node->id;
     fake_deliver(follower->node, &m);
+    m = (struct raft_message){.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = 7};
+    m.append_entries_result = (struct raft_append_entries_result){.version = 1, .term = 1000};
+    fake_deliver(leader->node, &m);
     assert_int_equal(member_counters(follower).g0_unknown_sender, 2);
+    assert_int_equal(member_counters(leader).g0_unknown_sender, 1);
     assert_int_equal(follower->view.term, leader->view.term);
     assert_alive();
 }

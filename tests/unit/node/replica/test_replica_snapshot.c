@@ -206,10 +206,33 @@ static void the_log_is_kept_while_a_state_is_fetched(void **state)
     member_install(away);
     converge();
     assert_int_equal(away->installed, 1);
-    /* And is cut again once the member has it. */
+    /* And is cut again once the member has it, as the next tick sees. */
+    fake_world_run(c.world, 2ull * c.config.heartbeat_ms);
     cluster_write(&c, leader, 2 * THRESHOLD);
     converge();
     assert_true(leader->node->disk.snapshot_index > snapshot + THRESHOLD);
+}
+
+/* What was written while the new state was loaded is still in the log too, and goes on being kept
+ * until the member has it. */
+static void the_log_is_kept_until_the_member_follows(void **state)
+{
+    (void)state;
+    let_fetch_begin();
+    leader = cluster_elect(&c);
+    assert_true(member_fetch(away));
+    cluster_write(&c, leader, 3 * FAR);
+    member_install_fetched(away);
+    away->hold_install = false;
+    for (int i = 0; i < 20; i++) {
+        cluster_write(&c, leader, THRESHOLD);
+    }
+    converge();
+    assert_int_equal(away->installed, 1);
+    uint64_t snapshot = leader->node->disk.snapshot_index;
+    cluster_write(&c, leader, 2 * THRESHOLD);
+    converge();
+    assert_true(leader->node->disk.snapshot_index > snapshot);
 }
 
 /* The process dies while the owner installs, and once between the owner's install and the marker.
@@ -277,6 +300,7 @@ int main(void)
         TEST(a_member_is_told_once_while_it_fetches),
         TEST(a_leader_is_heard_while_its_state_is_fetched),
         TEST(the_log_is_kept_while_a_state_is_fetched),
+        TEST(the_log_is_kept_until_the_member_follows),
         TEST(a_crash_while_installing),
         TEST(an_install_that_cuts_the_log_lowers_the_pair),
     };

@@ -116,13 +116,23 @@ static void fill_status(void *data, struct wire_status *out)
     out->role = cb_span_str("leader");
 }
 
-static void fill_identify(void *data, struct wire_identify_reply *out)
+static void
+fill_identify(void *data, const struct wire_identify_request *q, struct wire_identify_reply *out)
 {
     (void)data;
+    out->is_gone = q->id == 9;
     out->state = WIRE_IDENTIFY_PREPARED;
     out->cluster = 77;
     out->id = 1;
     out->name = cb_span_str("n1");
+}
+
+static void change(void *data, const struct wire_change_request *q, struct rpc_call *call)
+{
+    (void)data;
+    struct wire_change_reply reply = {.result = WIRE_CHANGE_REFUSED};
+    snprintf(reply.text, sizeof(reply.text), "not %s", q->name);
+    service_change_reply(call, &reply);
 }
 
 static void fill_clock(void *data, struct wire_clock_reply *out)
@@ -150,7 +160,11 @@ static int setup(void **state)
     assert_int_equal(uv_loop_init(&loop), 0);
     rpc = rpc_create(&loop);
     const struct service_source source = {
-        .status = fill_status, .identify = fill_identify, .clock = fill_clock};
+        .status = fill_status,
+        .identify = fill_identify,
+        .clock = fill_clock,
+        .change = change,
+    };
     service = service_create(rpc, &source);
     struct cb_buf error;
     cb_buf_init(&error);
@@ -419,6 +433,14 @@ static void who_watches_is_told_of_each_leader(void **state)
     }
     service_set_leader(service, 101, "n1:1");
     watch_await(&late, 101, "n1:1");
+    static const char *const members[] = {"n1:1", "n4:1"};
+    service_set_members(service, 17, members, 2);
+    while (late.got.members_index != 17) {
+        uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    assert_int_equal(late.got.n_members, 2);
+    assert_string_equal(late.got.members[1], "n4:1");
+    assert_int_equal(late.got.term, 101);
     rpc_stream_cancel(late.rpc);
     while (!late.is_closed) {
         uv_run(&loop, UV_RUN_DEFAULT);
@@ -477,6 +499,18 @@ static void questions_are_answered(void **state)
     assert_int_equal(wire_identify_reply_decode(&reply, bytes), WIRE_OK);
     assert_int_equal(reply.state, WIRE_IDENTIFY_PREPARED);
     (void)call(&a, "/coolbeans.v1.Cluster/Identify", "\xff", 1);
+    assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
+
+    assert_false(reply.is_gone);
+    bytes = call(&a, "/coolbeans.v1.Cluster/Identify", "\x08\x4d\x10\x09", 4);
+    assert_int_equal(wire_identify_reply_decode(&reply, bytes), WIRE_OK);
+    assert_true(reply.is_gone);
+
+    struct wire_change_reply changed;
+    bytes = call(&a, "/coolbeans.v1.Cluster/Change", "\x08\x02\x12\x02n4", 6);
+    assert_int_equal(wire_change_reply_decode(&changed, bytes), WIRE_OK);
+    assert_string_equal(changed.text, "not n4");
+    (void)call(&a, "/coolbeans.v1.Cluster/Change", "\x08\x02", 2);
     assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
 
     struct wire_clock_reply clock;

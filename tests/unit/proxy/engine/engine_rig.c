@@ -1,5 +1,7 @@
 #include "unit/proxy/engine/engine_rig.h"
 
+#include <stdio.h>
+
 static const char *const op_names[WIRE_OP_END] = {
 #define X(sym, num) [num] = #sym,
 #include "common/base/cb_op.def"
@@ -66,6 +68,13 @@ static void watch_open(void *ctx, uint32_t node)
     struct rig *r = ctx;
     assert_false(r->is_watched[node]);
     r->is_watched[node] = true;
+}
+
+static bool node_found(void *ctx, uint32_t node, const char *address)
+{
+    struct rig *r = ctx;
+    cb_buf_printf(&r->trace, "found %u %s\n", node, address);
+    return strchr(address, '!') == NULL;
 }
 
 static void trace_request(struct cb_buf *b, const struct wire_request *q)
@@ -172,6 +181,7 @@ void rig_init(struct rig *r)
         .stream_close = stream_close,
         .stream_send = stream_send,
         .watch_open = watch_open,
+        .node_found = node_found,
         .superseded = superseded,
         .facts = facts,
         .note = note,
@@ -326,8 +336,16 @@ void rig_closed(struct rig *r, const char *text, const char *leader)
 void rig_told(struct rig *r, uint32_t node, uint64_t term, const char *leader)
 {
     assert_true(r->is_watched[node]);
-    r->term = term > r->term ? term : r->term;
-    engine_watch_told(r->engine, node, term, leader, r->now_ns);
+    struct wire_leadership m = {.term = term};
+    snprintf(m.leader, sizeof m.leader, "%s", leader);
+    rig_told_members(r, node, &m);
+}
+
+void rig_told_members(struct rig *r, uint32_t node, const struct wire_leadership *m)
+{
+    assert_true(r->is_watched[node]);
+    r->term = m->term > r->term ? m->term : r->term;
+    engine_watch_told(r->engine, node, m, r->now_ns);
 }
 
 void rig_unwatched(struct rig *r, uint32_t node)

@@ -37,8 +37,8 @@ struct rig {
     uint64_t term;              /* of the leader that attaches; never below what was told */
     uint32_t node;              /* with the open stream */
     bool is_open;
-    bool hold_output;           /* clients do not read */
-    bool is_watched[RIG_NODES]; /* asked who leads; not in the trace */
+    bool hold_output;                  /* clients do not read */
+    bool is_watched[ENGINE_NODES_MAX]; /* asked who leads; not in the trace */
 };
 
 void rig_init(struct rig *r);
@@ -68,6 +68,8 @@ void rig_deliver(struct rig *r, uint64_t confirmed_seq, uint64_t applied);
 void rig_closed(struct rig *r, const char *text, const char *leader);
 /* What watches bring. */
 void rig_told(struct rig *r, uint32_t node, uint64_t term, const char *leader);
+/* With the members. */
+void rig_told_members(struct rig *r, uint32_t node, const struct wire_leadership *m);
 void rig_unwatched(struct rig *r, uint32_t node);
 
 /* Attached as session 9 to a fresh node, trace forgotten. */

@@ -352,6 +352,62 @@ static void a_leader_of_old_is_left(void **state)
     rig_fini(&r);
 }
 
+static struct wire_leadership list(uint64_t index, const char *const *members)
+{
+    struct wire_leadership m = {.term = 5, .leader = "n1:1", .members_index = index};
+    for (; members[m.n_members] != NULL; m.n_members++) {
+        snprintf(m.members[m.n_members], CB_ADDRESS_MAX, "%s", members[m.n_members]);
+    }
+    return m;
+}
+
+static void a_node_that_was_added_is_found(void **state)
+{
+    (void)state;
+    static const char *const four[] = {"n1:1", "n2:1", "n3:1", "n4:1", NULL};
+    static const char *const other[] = {"n1:1", "n2:1", "!", "n5:1", NULL};
+    static const char *const last[] = {"n1:1", "n5:1", "n6:1", NULL};
+    struct rig r;
+    rig_start(&r);
+    struct wire_leadership m = list(10, four);
+    rig_told_members(&r, 0, &m);
+    rig_told_members(&r, 1, &m);
+    rig_flush(&r);
+    rig_traced(&r, "found 3 n4:1\n");
+    assert_true(r.is_watched[3]);
+    assert_string_equal(engine_node_address(r.engine, 3), "n4:1");
+    snprintf(m.leader, sizeof m.leader, "n4:1");
+    m.term = 6;
+    rig_told_members(&r, 3, &m); /* it leads */
+    rig_flush(&r);
+    rig_traced(&r, "note 3 node=0 number=6\nclose 0\nopen 3\n"
+                   "send 1 attach=2 session=9 seen=0 random=5; \n");
+    m = list(9, other); /* of a node that is behind */
+    rig_told_members(&r, 2, &m);
+    rig_traced(&r, "");
+
+    /* It has left; its number is another's once nothing is open to it. */
+    m = list(12, other);
+    rig_told_members(&r, 2, &m);
+    rig_traced(&r, "found 4 !\nfound 4 n5:1\n");
+    rig_unwatched(&r, 3);
+    rig_closed(&r, "gone", NULL);
+    rig_sleep(&r, 1000);
+    assert_false(r.is_watched[3]);
+    assert_true(r.is_watched[4]);
+    for (int i = 0; i < 10; i++) {
+        assert_int_not_equal(r.node, 3);
+        rig_closed(&r, "not leader", NULL);
+        rig_sleep(&r, 1000);
+    }
+    rig_forget_trace(&r);
+    m = list(13, last);
+    rig_told_members(&r, 2, &m);
+    rig_traced(&r, "found 3 n6:1\n");
+    assert_string_equal(engine_node_address(r.engine, 3), "n6:1");
+    rig_fini(&r);
+}
+
 /* All were tried, and the next attempt has to wait; a word of a leader ends that. */
 static void a_pause_ends_when_there_is_a_leader(void **state)
 {
@@ -569,6 +625,7 @@ int main(void)
         cmocka_unit_test(a_new_leader_is_heard_of),
         cmocka_unit_test(what_is_old_or_foreign_is_not_believed),
         cmocka_unit_test(a_leader_of_old_is_left),
+        cmocka_unit_test(a_node_that_was_added_is_found),
         cmocka_unit_test(a_pause_ends_when_there_is_a_leader),
         cmocka_unit_test(a_watch_that_ended_is_asked_for_again),
         cmocka_unit_test(hints_in_a_circle_do_not_spin),

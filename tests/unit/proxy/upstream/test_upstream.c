@@ -136,10 +136,10 @@ static void node_watch(void *ctx, struct rpc_stream *s)
     node_watched(ctx, s);
 }
 
-static void got_told(void *ctx, uint32_t node, uint64_t term, const char *leader)
+static void got_told(void *ctx, uint32_t node, const struct wire_leadership *m)
 {
     struct rig *r = ctx;
-    cb_buf_printf(&r->seen, "told by %u: %s leads %u; ", node, leader, (unsigned)term);
+    cb_buf_printf(&r->seen, "told by %u: %s leads %u; ", node, m->leader, (unsigned)m->term);
 }
 
 static void got_unwatched(void *ctx, uint32_t node)
@@ -185,7 +185,10 @@ static int setup(void **state)
                                                  .closed = got_closed,
                                                  .told = got_told,
                                                  .unwatched = got_unwatched};
-    r.upstream = upstream_create(r.rpc, nodes, 2, &callbacks);
+    r.upstream = upstream_create(r.rpc, 4, &callbacks);
+    for (uint32_t i = 0; i < 2; i++) {
+        upstream_set_node(r.upstream, i, nodes[i]);
+    }
     *state = &r;
     return 0;
 }

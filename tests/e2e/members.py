@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Members come and go under load: a new node is added, gets the state and leads; one is removed and says so; one that has
+lost its directory is refused under its old id and replaced. Proxies that were told of the first three find the others."""
+
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from lib import testing
+from lib.beanstalk import Client, Closed
+from lib.cluster import free_port, sanitizer_lines
+from lib.testing import Failure, check, equal, say, until
+
+ENDS_S = 20
+JOBS = 500
+
+
+class Cluster:
+    """Nodes of a first list, and those that are added; one proxy, which knows the first list alone."""
+
+    def __init__(self, options, name):
+        self.bin, self.keep = options.bin, options.keep
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=options.work))
+        self.grpc, self.process = {}, {}
+        self.port = free_port()
+        self.first = []
+
+    def __enter__(self):
+        try:
+            for name in ("n1", "n2", "n3"):
+                self.grpc[name] = f"127.0.0.1:{free_port()}"
+            self.first = list(self.grpc)
+            for name in self.first:
+                self.start(name)
+            self.spawn("proxy", "coolbeans-proxy", "--name", "members", "--nodes", self.addresses(*self.first),
+                       "-l", "127.0.0.1", "-p", self.port)
+            until("a connection", ENDS_S, self.connects)
+        except BaseException:
+            self.end(True)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.end(kind is not None)
+
+    def end(self, failed):
+        for process in self.process.values():
+            process.kill()
+        for process in self.process.values():
+            process.wait()
+        reports = sanitizer_lines(self.dir)
+        if failed or reports:
+            say(f"the cluster's folder is kept: {self.dir}")
+            for path in sorted(self.dir.glob("*.log")):
+                print(f"--- {path.name}", *path.read_text(errors="replace").splitlines()[-12:], sep="\n", flush=True)
+        elif not self.keep:
+            shutil.rmtree(self.dir)
+        if reports:
+            raise Failure("reports in the logs of the daemons:\n" + "\n".join(reports[:20]))
+
+    # ---- processes ----
+
+    def spawn(self, name, program, *words):
+        with (self.dir / f"{name}.log").open("ab") as log:
+            self.process[name] = subprocess.Popen([self.bin / program, *map(str, words)], stdout=log, stderr=log)
+
+    def addresses(self, *names):
+        return ",".join(self.grpc[name] for name in names)
+
+    def start(self, name, directory=None):
+        self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / (directory or name), "--cluster",
+                   ",".join(f"{n}={self.grpc[n]}" for n in self.first))
+
+    def start_to_join(self, name, directory=None):
+        self.grpc.setdefault(name, f"127.0.0.1:{free_port()}")
+        self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / (directory or name),
+                   "--join", self.addresses(*[n for n in self.grpc if n != name]), "--listen", self.grpc[name])
+
+    def kill(self, name):
+        self.process[name].kill()
+        self.process[name].wait()
+
+    def last_words(self, name):
+        """Of one that ends by itself."""
+        equal(self.process[name].wait(ENDS_S), 1, f"the exit status of {name}")
+        return (self.dir / f"{name}.log").read_text().splitlines()[-1]
+
+    def connects(self):
+        try:
+            Client(f"127.0.0.1:{self.port}").close()
+            return True
+        except Closed:
+            return False
+
+    # ---- the tool ----
+
+    def run(self, *words, ask=None, code=0):
+        run = subprocess.run([self.bin / "coolbeans", *words, "--nodes", ask or self.addresses(*self.grpc)],
+                             capture_output=True, text=True, timeout=90, check=False)
+        equal(run.returncode, code, f"exit status of coolbeans {' '.join(words)}\n{run.stdout}{run.stderr}")
+        return run.stdout if code == 0 else run.stderr
+
+    def members(self):
+        """{name: (votes, role)}"""
+        lines = self.run("members").splitlines()[1:]
+        return {line.split()[0]: tuple(line.split()[1:3]) for line in lines}
+
+    def leader(self):
+        return until("a leader", ENDS_S, lambda: next((n for n, m in self.members().items() if m[1] == "leader"), None))
+
+    def add(self, name):
+        self.start_to_join(name)
+        return self.run("add", f"{name}={self.grpc[name]}")
+
+
+class Load:
+    """Puts jobs, one after the other; each that was acknowledged is to be there in the end, once."""
+
+    def __init__(self, cluster):
+        self.client = Client(f"127.0.0.1:{cluster.port}")
+        self.client.use("load")
+        self.over, self.count, self.error = False, 0, None
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        try:
+            while not self.over:
+                self.client.put(b"%d" % self.count)
+                self.count += 1
+                time.sleep(0.002)
+        except Exception as error:  # told by whoever asked for the load
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.over = True
+        self.thread.join()
+        if kind is None and self.error is not None:
+            raise self.error
+
+
+def look(cluster, count):
+    c = Client(f"127.0.0.1:{cluster.port}")
+    c.watch_only(["load"])
+    seen = set()
+    for _ in range(count):
+        job, body = c.reserve(10)
+        check(int(body) not in seen, f"number {body} came twice")
+        seen.add(int(body))
+        c.delete(job)
+    equal(seen, set(range(count)), "the jobs that are there")
+
+
+def all_are_exchanged(options):
+    """One after the other is added and removed until none of the first is left."""
+    with Cluster(options, "members") as c, Load(c) as load:
+        for new, old in (("n4", "n1"), ("n5", "n2"), ("n6", "n3")):
+            began = time.monotonic()
+            c.add(new)
+            equal(c.members()[new][0], "voter", f"{new} in the end")
+            added = time.monotonic() - began
+            c.run("transfer-leader", new)
+            equal(c.leader(), new, "the leader")
+            c.run("remove", old)
+            equal(set(c.members()), {n for n in c.grpc if n != old}, "the members")
+            check("was removed from its cluster" in c.last_words(old), f"{old} says why it ends")
+            del c.grpc[old]
+            say(f"{new} had a vote after {added:.1f} s, {old} is gone; {load.count} puts until now")
+        c.kill(c.leader())
+        before = load.count
+        until("puts after the leader's end", ENDS_S, lambda: load.count > before + 20)
+        load.over = True
+        load.thread.join()
+        look(c, load.count)
+
+
+def a_lost_directory_is_replaced(options):
+    with Cluster(options, "replace") as c, Load(c) as load:
+        until("some jobs", ENDS_S, lambda: load.count > JOBS)
+        victim = next(n for n in c.first if n != c.leader())
+        c.kill(victim)
+        shutil.rmtree(c.dir / victim)
+        c.start(victim)
+        words = c.last_words(victim)
+        check(f"coolbeans replace {victim} {victim}={c.grpc[victim]}" in words, f"{victim} says what to run: {words}")
+        c.start_to_join(victim)
+        c.run("replace", victim, f"{victim}={c.grpc[victim]}")
+        equal({n: m[0] for n, m in c.members().items()}, dict.fromkeys(c.first, "voter"), "the members")
+        other = next(n for n in c.first if n not in (victim, c.leader()))
+        c.kill(other)  # now it is needed
+        before = load.count
+        until("puts without the third node", ENDS_S, lambda: load.count > before + 20)
+        c.start(other)
+        load.over = True
+        load.thread.join()
+        look(c, load.count)
+
+
+def what_cannot_be_is_refused(options):
+    with Cluster(options, "refused") as c:
+        check("no node answers" in c.run("add", "n4=127.0.0.1:1", code=1), "an address where nobody is")
+        check("there is no member" in c.run("remove", "n9", code=1), "a name that nobody has")
+        leader = c.leader()
+        dead, alive = (n for n in c.first if n != leader)
+        c.kill(dead)
+        time.sleep(1)  # until the leader knows
+        check("there would be no majority" in c.run("remove", alive, code=1), "a removal that would stop the cluster")
+        c.start_to_join("n4")
+        check("is n4, not n5" in c.run("add", f"n5={c.grpc['n4']}", code=1), "a node of another name")
+        c.run("add", f"n4={c.grpc['n4']}")
+        c.run("add", f"n4={c.grpc['n4']}")  # again: it is so
+        c.run("remove", dead)
+        equal(set(c.members()), {leader, alive, "n4"}, "the members")
+
+
+def a_joined_node_restarts(options):
+    with Cluster(options, "restart") as c, Load(c) as load:
+        c.add("n4")
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            c.process["n4"].send_signal(number)
+            c.process["n4"].wait()
+            c.start_to_join("n4")
+            until("n4 again", ENDS_S, lambda: c.members()["n4"][1] in ("follower", "leader"))
+        before = load.count
+        until("puts", ENDS_S, lambda: load.count > before + 20)
+
+
+if __name__ == "__main__":
+    testing.main([all_are_exchanged, a_lost_directory_is_replaced, what_cannot_be_is_refused, a_joined_node_restarts],
+                 testing.parse(testing.parser(__doc__)))
