@@ -25,6 +25,14 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- stop ---- */
 
+_Noreturn static void end(const struct node *n)
+{
+    if (n->last_words[0] != '\0') {
+        cb_die("%s", n->last_words);
+    }
+    _exit(0);
+}
+
 /* The rest of the process is made to be killed (replica.h, "Stops"). */
 static void on_end_poll(uv_timer_t *timer)
 {
@@ -32,14 +40,14 @@ static void on_end_poll(uv_timer_t *timer)
     if (core_is_busy(n->core)) {
         if (--n->end_polls == 0) {
             cb_log(CB_LOG_WARN, "node.stopped", "msg=\"without waiting for a state on its way\"");
-            _exit(0); /* what is stored and in the log is enough */
+            end(n); /* what is stored and in the log is enough */
         }
         return;
     }
     core_commit_rest(n->core);
     store_close(n->store);
     cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, core_applied(n->core)->index);
-    _exit(0);
+    end(n);
 }
 
 static void on_rpc_closed(void *ctx)
@@ -79,14 +87,13 @@ static void on_handover_poll(uv_timer_t *timer)
     }
 }
 
-static void on_signal(uv_signal_t *signal, int signum)
+void node_stop(struct node *n, const char *why)
 {
-    struct node *n = signal->data;
     if (n->is_stopping) {
         return;
     }
     n->is_stopping = true;
-    cb_log(CB_LOG_INFO, "node.stops", "signal=%d", signum);
+    cb_log(CB_LOG_INFO, "node.stops", "why=\"%s\"", why);
     node_ready_tell_stopping();
     if (n->bootstrap != NULL || n->join != NULL) {
         _exit(0); /* nothing is under way yet */
@@ -106,6 +113,11 @@ static void on_signal(uv_signal_t *signal, int signum)
     }
 }
 
+static void on_signal(uv_signal_t *signal, int signum)
+{
+    node_stop(signal->data, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
 /* ---- start ---- */
 
 static void init_loop(struct node *n)
@@ -123,6 +135,7 @@ static void take_ports(struct node *n)
                                           node_status_fill,
                                           node_status_identify,
                                           node_clock_fill,
+                                          node_digest_fill,
                                           node_state_on_asked,
                                           node_change_on_asked};
     struct cb_buf error;
@@ -262,6 +275,7 @@ _Noreturn void node_run(const struct node_options *options)
     take_ports(n);
     find_cluster(n);
     node_store_open(n);
+    node_digest_check(n);
     node_members_load(n);
     check_directory(n);
     node_core_create(n);

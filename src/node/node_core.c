@@ -185,6 +185,8 @@ void node_core_create(struct node *n)
         .stranger = node_stranger_speaks,
         .address_of = address_of,
         .ask_clock = node_clock_ask,
+        .ask_digests = node_digest_ask,
+        .differs = node_digest_differs,
         .ask_state = node_state_ask,
         .answer_state = node_state_answer,
     };

@@ -37,6 +37,9 @@ struct node_bootstrap;
 struct node_change;
 struct node_join;
 struct node_peers;
+/* A sentence for the operator. */
+#define NODE_LAST_WORDS_MAX 512
+
 struct node_selfcheck;
 struct node_stranger;
 
@@ -73,13 +76,16 @@ struct node {
     struct replica *replica; /* NULL until it is about to start */
 
     bool is_stopping;
-    unsigned handover_polls; /* until it stops waiting for another leader */
-    unsigned end_polls;      /* until it stops waiting for a worker */
+    char last_words[NODE_LAST_WORDS_MAX]; /* "": it ends because it was told to */
+    unsigned handover_polls;              /* until it stops waiting for another leader */
+    unsigned end_polls;                   /* until it stops waiting for a worker */
     uv_timer_t stop_timer;
 };
 
 /* ---- node.c ---- */
 
+/* Hands over what it leads and ends; with n->last_words, if there are any, as after an error. */
+void node_stop(struct node *n, const char *why);
 /* The log may be started: the node takes part. */
 void node_start_replica(struct node *n);
 
@@ -164,6 +170,16 @@ void node_peers_close(struct node *n);
 void node_clock_ask(void *data, uint64_t id);
 /* For service_source. */
 void node_clock_fill(void *data, struct wire_clock_reply *out);
+
+/* ---- node_digest.c ---- */
+
+/* For core_env. */
+void node_digest_ask(void *data, uint64_t id);
+void node_digest_differs(void *data, const char *sentence);
+/* For service_source. */
+void node_digest_fill(void *data, struct wire_digests_reply *out);
+/* Ends the process when its state was found to differ before. */
+void node_digest_check(struct node *n);
 
 /* ---- node_state.c ---- */
 

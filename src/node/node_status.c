@@ -85,6 +85,10 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "max_jobs", jsm_limits_now(machine).jobs);
     count(out, "max_bytes", jsm_limits_now(machine).bytes);
     count(out, "log_digest", jsm_log_digest(machine));
+    const struct core_digest_counters *d = core_digest_counters_get(n->core);
+    count(out, "digest_checkpoint", d->checkpoint);
+    count(out, "digests_same", d->same);
+    count(out, "digests_differ", d->differ);
 }
 
 void node_status_fill(void *data, struct wire_status *out)

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from lib import testing
+from lib import rpc, testing
 from lib.beanstalk import Client, Closed
 from lib.cluster import free_port, sanitizer_lines
 from lib.testing import Failure, check, equal, say, until
@@ -176,6 +176,8 @@ def all_are_exchanged(options):
         c.kill(c.leader())
         before = load.count
         until("puts after the leader's end", ENDS_S, lambda: load.count > before + 20)
+        for name in (n for n in c.grpc if c.process[n].poll() is None):
+            until(f"{name} that has compared its state", ENDS_S, lambda: rpc.status(c.grpc[name])["counters"]["digests_same"])
         load.over = True
         load.thread.join()
         look(c, load.count)

@@ -6,6 +6,7 @@
 
 #include "common/wire/wire_change.h"
 #include "common/wire/wire_cluster.h"
+#include "common/wire/wire_digests.h"
 #include "common/wire/wire_queue.h"
 
 static void try_change(struct cb_span in)
@@ -94,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_identify_reply reply;
     struct wire_leadership leadership;
     struct wire_clock_reply clock;
+    struct wire_digests_reply digests;
     try_to_node(in);
     try_to_proxy(in);
     try_state_request(in);
@@ -107,6 +109,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (wire_clock_reply_decode(&clock, in) == WIRE_OK) {
         CB_ASSERT(clock.now_ns <= CB_CLUSTER_CLOCK_MAX && clock.knows == (clock.term != 0));
+    }
+    if (wire_digests_reply_decode(&digests, in) == WIRE_OK) {
+        CB_ASSERT(digests.n <= CB_DIGESTS_TOLD && (digests.n == 0 || digests.index[0] > 0));
     }
     if (wire_status_decode(&status, in) == WIRE_OK) {
         CB_ASSERT(status.n_members <= status.cap_members);

@@ -350,6 +350,7 @@ void lockstep_generate(struct lockstep_log *log,
     static struct jsm_item items[CB_ENTRY_COMMANDS_MAX + 1];
     uint64_t last = log->n == 0 ? 0 : log->entries[log->n - 1].index;
     struct lockstep_entry e = {.index = last + 1 + (percent(rng, 5) ? below(rng, 5) : 0)};
+    e.index += percent(rng, 2) ? CB_CHECKPOINT_ENTRIES : 0; /* there may be a checkpoint anywhere */
     e.entry.stamp_ns = pick_stamp(rng, profile, m);
     e.entry.n_items = make_items(rng, profile, m, items);
     e.items = cb_memdup(items, e.entry.n_items * sizeof *items);

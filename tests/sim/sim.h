@@ -92,6 +92,8 @@ enum sim_fault {
     X(parts_flipped, "parts of a state that were damaged on their way")                            \
     X(clock_steps, "steps of a wall clock")                                                        \
     X(clocks_told, "times a node told another the cluster's clock")                                \
+    X(digests_told, "digests of its state that a node told another")                               \
+    X(digests_equal, "times a node found that it has the state of another")                        \
     X(clocks_by_wall, "times that wall clocks, put forward, led the cluster's clock ahead")        \
     X(clocks_late_ms, "milliseconds that the clusters' clocks had lost at the end")                \
     X(torn_appends, "appends torn by a crash")                                                     \
@@ -333,6 +335,12 @@ struct proposer_counters sim_node_proposer_counters(const struct sim_node *n);
 bool sim_call_is_lost(struct sim *s, const struct sim_node *from, const struct sim_node *to);
 uint64_t sim_call_arrival_ns(struct sim *s);
 
+/* ---- sim_digest.c ---- */
+
+/* For core_env. */
+void sim_digest_ask(void *data, uint64_t id);
+void sim_digest_differs(void *data, const char *sentence);
+
 /* ---- sim_clock.c ---- */
 
 /* For core_env. */
@@ -438,6 +446,8 @@ void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
 
 void sim_member_fill(uint64_t id, struct replica_member *out);
 void sim_members_start(struct sim *s);
+/* It leads from now on. */
+void sim_members_led(struct sim_node *leader);
 /* A node asks the members that it knows whether that is one. */
 void sim_members_ask(struct sim_node *n, uint64_t id);
 /* The node's list of members has changed. */

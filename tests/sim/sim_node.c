@@ -162,7 +162,11 @@ static void serving(void *data, bool is_serving)
 
 static void led(void *data, uint64_t term, const char *leader)
 {
-    sim_notice_led(data, term, leader);
+    struct sim_node *n = data;
+    sim_notice_led(n, term, leader);
+    if (strcmp(leader, sim_node_address(n)) == 0) {
+        sim_members_led(n);
+    }
 }
 
 static void on_stranger(void *data, uint64_t id, const char *address)
@@ -302,6 +306,8 @@ static void make_core(struct sim_node *n)
         .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = sim_clock_ask,
+        .ask_digests = sim_digest_ask,
+        .differs = sim_digest_differs,
         .ask_state = sim_state_ask,
         .answer_state = sim_state_answer,
         .die = die,

@@ -135,6 +135,11 @@
  * database can only grow meanwhile. */
 #define CB_STATE_COPY_IDLE_MS 60000
 #define CB_STATE_COPY_MS 900000
+/* --- comparing states (design D8) --- */
+#define CB_CHECKPOINT_ENTRIES 1024 /* of the log; a busy leader has some thousand a second */
+#define CB_DIGESTS_KEPT 4096       /* checkpoints that a node can compare another's with */
+#define CB_DIGESTS_TOLD 32         /* the newest: asked for every few seconds */
+
 /* Members in a configuration on the wire: those of a cluster and those that are to replace them. */
 #define CB_RAFT_CONF_MAX (2 * CB_CLUSTER_NODES_MAX)
 /* "NAME=HOST:PORT", which libraft takes for the address of a member. */

@@ -30,6 +30,9 @@ struct core;
 /* An answer that comes later than this is not used: so late may the clock be by it. */
 #define CORE_CLOCK_LATE_NS (500 * CB_NS_PER_MS)
 
+/* Between two questions to a member for its digests. */
+#define CORE_ASK_DIGESTS_NS (5 * CB_NS_PER_S)
+
 /* The answer to a question for a part of a state comes within this time, or not at all. */
 #define CORE_STATE_LATE_NS (5 * CB_NS_PER_S)
 
@@ -39,6 +42,7 @@ enum core_timer {
     CORE_TIMER_INSTALL,  /* CLOCK_MONOTONIC */
     CORE_TIMER_COPY,     /* CLOCK_MONOTONIC */
     CORE_TIMER_CLOCK,    /* CLOCK_MONOTONIC */
+    CORE_TIMER_DIGEST,   /* CLOCK_MONOTONIC */
     CORE_TIMER_COUNT
 };
 
@@ -63,6 +67,17 @@ struct core_state_part {
     uint64_t part;
     bool is_last;
     struct cb_span bytes; /* some CB_STATE_PART_SIZE of them, and at most CB_STATE_PART_MAX */
+};
+
+/* What a state was at a place in the log (design D8). */
+struct core_checkpoint {
+    uint64_t index;
+    uint64_t digest;
+};
+
+struct core_digest_counters {
+    uint64_t checkpoint;   /* the newest one's index, 0: none since the start */
+    uint64_t same, differ; /* what others told, against the same checkpoint here */
 };
 
 struct core_env {
@@ -93,6 +108,12 @@ struct core_env {
     /* Ask that member what core_clock_tell gives there; core_clock_answered follows, not from
      * within the call, with NULL at the latest some CORE_CLOCK_LATE_NS later. */
     void (*ask_clock)(void *data, uint64_t id);
+    /* Ask that member what core_digests_tell gives there; core_digests_answered follows if there is
+     * an answer. */
+    void (*ask_digests)(void *data, uint64_t id);
+    /* The state of this member is not that of the others: it must hand over what it leads, and end
+     * with that sentence, and not come back with this state. */
+    void (*differs)(void *data, const char *sentence);
     /* Ask that member for a part of its state; core_state_came follows, not from within the call,
      * with NULL at the latest some CORE_STATE_LATE_NS later. One question at a time. */
     void (*ask_state)(void *data, uint64_t id, const struct core_state_ask *ask);
@@ -147,6 +168,16 @@ void core_store_notified(struct core *c);
 struct prop_clock_word core_clock_tell(const struct core *c);
 /* What member `id` said, checked by its decoder; NULL: nothing. A turn follows. */
 void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_word *word);
+
+/* The newest checkpoints of this member, rising; how many. */
+uint32_t core_digests_tell(const struct core *c,
+                           struct core_checkpoint out[static CB_DIGESTS_TOLD]);
+const struct core_digest_counters *core_digest_counters_get(const struct core *c);
+/* What member `id` said, checked by its decoder. */
+void core_digests_answered(struct core *c,
+                           uint64_t id,
+                           const struct core_checkpoint *told,
+                           uint32_t n);
 
 /* Member `from` asks for a part of the state; `call` comes back with the answer, once, from within
  * this call or later. After core_state_stop each is answered at once. */

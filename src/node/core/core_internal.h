@@ -1,7 +1,7 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
  * core_copy.c and core_install.c states to and from other members, core_clock.c asks them for their
- * clocks. */
+ * clocks, core_digest.c for digests of their states. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
 
@@ -32,6 +32,21 @@ struct core_asked {
     uint64_t at_ns; /* CLOCK_BOOTTIME */
 };
 
+/* What another member last told. */
+struct core_digests_of {
+    uint64_t id; /* 0: the slot is free */
+    uint32_t n;
+    struct core_checkpoint told[CB_DIGESTS_TOLD];
+};
+
+struct core_digests {
+    struct core_checkpoint kept[CB_DIGESTS_KEPT]; /* a ring */
+    uint64_t n;                                   /* noted so far */
+    struct core_digests_of others[CB_CLUSTER_NODES_MAX];
+    struct core_digest_counters counters;
+    bool is_told; /* that this node differs */
+};
+
 struct core {
     struct core_config config;
     struct core_env env;
@@ -47,6 +62,7 @@ struct core {
     uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
     uint32_t n_others;
     struct core_asked asked[CB_RAFT_CONF_MAX];
+    struct core_digests digests;
     struct cb_list copies;        /* struct copy: states on their way to other members */
     uint64_t copy_number;         /* of the last one */
     bool is_stopped;              /* core_state_stop */
@@ -88,6 +104,14 @@ void core_span_swapped(struct core *c);
 
 /* Asks whom there is to ask, and comes again by the timer. */
 void core_clock_turn(struct core *c);
+
+/* ---- core_digest.c ---- */
+
+/* The machine has applied an entry. */
+void core_digest_note(struct core *c);
+void core_digest_swapped(struct core *c);
+/* Asks the others, and comes again by the timer. */
+void core_digest_turn(struct core *c);
 
 /* ---- core_copy.c ---- */
 

@@ -19,6 +19,7 @@ static void on_apply(void *data, const struct replica_entry *e)
     }
     jsm_apply(c->machine, e->index, &entry);
     core_span_applied(c, e->index, e->term, e->live);
+    core_digest_note(c);
     if (c->watch != NULL) {
         c->watch(c->watch_data, e, c->machine);
     }

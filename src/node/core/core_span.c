@@ -168,6 +168,7 @@ void core_span_swapped(struct core *c)
      * never early (design D2). */
     s->applied.wall_ns = cb_clock_wall_ns(c->env.clock);
     s->is_committing = false;
+    core_digest_swapped(c);
     replica_durable(c->replica, s->durable.index);
 }
 

@@ -203,6 +203,7 @@ static void apply_item(struct jsm *m, const struct jsm_item *item)
 void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
 {
     CB_ASSERT(index > m->index);
+    m->is_checkpoint = index / CB_CHECKPOINT_ENTRIES != m->index / CB_CHECKPOINT_ENTRIES;
     m->index = index;
     m->n_touched = 0;
     m->dropped_requests = 0;
@@ -224,6 +225,16 @@ void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
         digest_item(m, &entry->items[i]);
         apply_item(m, &entry->items[i]);
     }
+    if (m->is_checkpoint) {
+        const uint64_t state = jsm_digest_of_records(m);
+        jsm_digest_fold(m, &state, 1);
+    }
+}
+
+bool jsm_checkpoint(const struct jsm *m, uint64_t *digest)
+{
+    *digest = m->log_digest;
+    return m->is_checkpoint;
 }
 
 uint64_t jsm_index(const struct jsm *m)

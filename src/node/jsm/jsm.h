@@ -129,8 +129,11 @@ struct jsm_limits jsm_limits_now(const struct jsm *m);
 /* Of all jobs' bodies. */
 uint64_t jsm_body_bytes(const struct jsm *m);
 
-/* A rolling digest of every entry and every result; equal on replicas at equal index. O(1). */
+/* A rolling digest of every entry and every result, and of all records at each checkpoint; equal on
+ * replicas at equal index: once they differ they differ for ever. O(1). */
 uint64_t jsm_log_digest(const struct jsm *m);
+/* The last entry was the first at or above a multiple of CB_CHECKPOINT_ENTRIES; then its digest. */
+bool jsm_checkpoint(const struct jsm *m, uint64_t *digest);
 
 /* ------------------------------------------------------------------------------------------------
  * Sessions and results

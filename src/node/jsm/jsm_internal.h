@@ -63,6 +63,7 @@ struct jsm_body {
     uint32_t refs;
     uint32_t len;
     bool in_store;
+    bool is_counted; /* within jsm_digest_of_records */
     uint8_t data[];
 };
 
@@ -222,6 +223,7 @@ struct jsm {
     uint64_t *touched;
     uint32_t n_touched, touched_cap;
     uint64_t dropped_requests;
+    bool is_checkpoint;
 
     /* Changes since the last drain. */
     struct jsm_stored **dirty;
@@ -238,6 +240,8 @@ struct jsm {
 void jsm_digest_fold(struct jsm *m, const uint64_t *words, uint32_t n);
 
 /* ---- jsm_record.c: dirty tracking ---- */
+/* What jsm_state_digest would be after a drain now. Takes as long as one. */
+uint64_t jsm_digest_of_records(struct jsm *m);
 #define JSM_KEY_SIZE 17 /* kind, two big-endian numbers */
 void jsm_key_write(uint8_t key[JSM_KEY_SIZE], enum jsm_record_kind kind, uint64_t a, uint64_t b);
 void jsm_stored_init(struct jsm_stored *s, enum jsm_record_kind kind);

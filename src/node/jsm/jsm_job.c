@@ -32,6 +32,7 @@ struct jsm_body *jsm_body_create(struct cb_span bytes)
     b->refs = 1;
     b->len = (uint32_t)bytes.len;
     b->in_store = false;
+    b->is_counted = false;
     if (bytes.len > 0) {
         memcpy(b->data, bytes.ptr, bytes.len);
     }

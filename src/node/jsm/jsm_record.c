@@ -251,46 +251,56 @@ static void encode_result(const struct jsm_kept *k, struct cb_buf *b)
 
 struct drain {
     struct jsm *m;
-    const struct jsm_record_sink *sink;
-    struct cb_buf value; /* reused */
+    const struct jsm_record_sink *sink; /* NULL: nothing changes, it is for the digest alone */
+    uint64_t digest;                    /* becomes m->digest_work, unless that is so */
+    struct cb_buf value;                /* reused */
 };
 
 /* Writes d->value under the key; returns the record's hash, which joins the digest. */
 static uint64_t put_value(struct drain *d, const uint8_t key[JSM_KEY_SIZE], struct cb_span value)
 {
     struct cb_span k = cb_span(key, JSM_KEY_SIZE);
-    d->sink->put(d->sink->data, k, value);
+    if (d->sink != NULL) {
+        d->sink->put(d->sink->data, k, value);
+    }
     uint64_t hash = jsm_record_hash(k, value);
-    d->m->digest_work += hash;
+    d->digest += hash;
     return hash;
 }
 
 static void drain_body(struct drain *d, uint64_t job_id, struct jsm_body *b)
 {
-    if (b->in_store) {
+    if (b->in_store || b->is_counted) {
         return;
     }
     uint8_t key[JSM_KEY_SIZE];
     jsm_key_write(key, JSM_RECORD_JOB, job_id, 1);
     (void)put_value(d, key, cb_span(b->data, b->len)); /* taken again from the bytes when it goes */
-    b->in_store = true;
+    b->in_store = d->sink != NULL;
+    b->is_counted = d->sink == NULL; /* by a job and by each result that holds it */
+}
+
+/* The first result that no drain has seen. */
+static uint64_t first_new_result(const struct jsm_session *s)
+{
+    return (s->stored_to > s->acked_result ? s->stored_to : s->acked_result) + 1;
 }
 
 static void drain_results(struct drain *d, struct jsm_session *s)
 {
-    uint64_t first = (s->stored_to > s->acked_result ? s->stored_to : s->acked_result) + 1;
-    for (uint64_t n = first; n <= s->last_result; n++) {
+    for (uint64_t n = first_new_result(s); n <= s->last_result; n++) {
         struct jsm_kept *k = jsm_session_kept(s, n);
         uint8_t key[JSM_KEY_SIZE];
         jsm_key_write(key, JSM_RECORD_RESULT, s->id, n);
         cb_buf_clear(&d->value);
         encode_result(k, &d->value);
-        k->hash = put_value(d, key, cb_buf_span(&d->value));
+        uint64_t hash = put_value(d, key, cb_buf_span(&d->value));
+        k->hash = d->sink != NULL ? hash : k->hash;
         if (k->body != NULL) {
             drain_body(d, k->id, k->body);
         }
     }
-    s->stored_to = s->last_result;
+    s->stored_to = d->sink != NULL ? s->last_result : s->stored_to;
 }
 
 static void drain_one(struct drain *d, struct jsm_stored *s)
@@ -317,10 +327,13 @@ static void drain_one(struct drain *d, struct jsm_stored *s)
     }
     uint8_t key[JSM_KEY_SIZE];
     key_of(s, key);
-    d->m->digest_work -= s->in_store ? s->hash : 0;
-    s->hash = put_value(d, key, cb_buf_span(&d->value));
-    s->in_store = true;
-    s->dirty_pos = JSM_CLEAN;
+    d->digest -= s->in_store ? s->hash : 0;
+    uint64_t hash = put_value(d, key, cb_buf_span(&d->value));
+    if (d->sink != NULL) {
+        s->hash = hash;
+        s->in_store = true;
+        s->dirty_pos = JSM_CLEAN;
+    }
     if (s->kind == JSM_RECORD_JOB) {
         drain_body(d, as_job(s)->id, as_job(s)->body);
     } else if (s->kind == JSM_RECORD_SESSION) {
@@ -335,7 +348,7 @@ uint64_t jsm_dirty_bytes(const struct jsm *m)
 
 void jsm_drain(struct jsm *m, const struct jsm_record_sink *sink)
 {
-    struct drain d = {.m = m, .sink = sink, .value = CB_BUF_NULL};
+    struct drain d = {.m = m, .sink = sink, .digest = m->digest_work, .value = CB_BUF_NULL};
     struct cb_span gone = cb_buf_span(&m->gone);
     for (size_t at = 0; at < gone.len; at += JSM_KEY_SIZE) {
         sink->del(sink->data, cb_span(gone.ptr + at, JSM_KEY_SIZE));
@@ -347,8 +360,36 @@ void jsm_drain(struct jsm *m, const struct jsm_record_sink *sink)
     }
     m->n_dirty = 0;
     m->dirty_bytes = 0;
-    m->state_digest = m->digest_work;
+    m->state_digest = m->digest_work = d.digest;
     cb_buf_fini(&d.value);
+}
+
+static void uncount_bodies(struct jsm_stored *s)
+{
+    if (s->kind == JSM_RECORD_JOB) {
+        as_job(s)->body->is_counted = false;
+    } else if (s->kind == JSM_RECORD_SESSION) {
+        struct jsm_session *of = as_session(s);
+        for (uint64_t n = first_new_result(of); n <= of->last_result; n++) {
+            struct jsm_kept *k = jsm_session_kept(of, n);
+            if (k->body != NULL) {
+                k->body->is_counted = false;
+            }
+        }
+    }
+}
+
+uint64_t jsm_digest_of_records(struct jsm *m)
+{
+    struct drain d = {.m = m, .digest = m->digest_work, .value = CB_BUF_NULL};
+    for (uint32_t i = 0; i < m->n_dirty; i++) {
+        drain_one(&d, m->dirty[i]);
+    }
+    for (uint32_t i = 0; i < m->n_dirty; i++) {
+        uncount_bodies(m->dirty[i]);
+    }
+    cb_buf_fini(&d.value);
+    return d.digest;
 }
 
 uint64_t jsm_state_digest(const struct jsm *m)

@@ -1,5 +1,6 @@
 /* The gRPC services of a node on one port: Queue (streams of proxies, handed to the proposer;
- * Watch), Cluster (Status, Identify, Clock, State, Change) and the standard health service.
+ * Watch), Cluster (Status, Identify, Clock, Digests, State, Change) and the standard health
+ * service.
  *
  * Owns:     the server and its streams.
  * Does not: decide anything: the proposer does, and the node knows who it is.
@@ -12,6 +13,7 @@
 #include "common/rpc/rpc.h"
 #include "common/wire/wire_change.h"
 #include "common/wire/wire_cluster.h"
+#include "common/wire/wire_digests.h"
 #include "node/proposer/proposer.h"
 
 struct service;
@@ -26,6 +28,7 @@ struct service_source {
                      const struct wire_identify_request *q,
                      struct wire_identify_reply *out);
     void (*clock)(void *data, struct wire_clock_reply *out);
+    void (*digests)(void *data, struct wire_digests_reply *out);
     /* `call` is to be answered exactly once, now or later, also when its client has gone: with
      * service_state_reply, or rpc_call_fail. */
     void (*state)(void *data, const struct wire_state_request *q, struct rpc_call *call);

@@ -56,6 +56,24 @@ void service_cluster_on_clock(void *ctx, struct rpc_call *call, struct cb_span r
     cb_buf_fini(&bytes);
 }
 
+void service_cluster_on_digests(void *ctx, struct rpc_call *call, struct cb_span request)
+{
+    struct service *s = ctx;
+    struct wire_digests_request q;
+    enum wire_error error = wire_digests_request_decode(&q, request);
+    if (error != WIRE_OK) {
+        refuse(s, call, error);
+        return;
+    }
+    struct wire_digests_reply reply = {0};
+    s->source.digests(s->source.data, &reply);
+    struct cb_buf bytes;
+    cb_buf_init(&bytes);
+    wire_digests_reply_encode(&reply, &bytes);
+    rpc_call_reply(call, &bytes);
+    cb_buf_fini(&bytes);
+}
+
 void service_cluster_on_state(void *ctx, struct rpc_call *call, struct cb_span request)
 {
     struct service *s = ctx;

@@ -27,6 +27,7 @@ void service_watch_on_stream(void *ctx, struct rpc_stream *rpc);
 void service_cluster_on_status(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_identify(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_clock(void *ctx, struct rpc_call *call, struct cb_span request);
+void service_cluster_on_digests(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_state(void *ctx, struct rpc_call *call, struct cb_span request);
 void service_cluster_on_change(void *ctx, struct rpc_call *call, struct cb_span request);
 

@@ -158,6 +158,18 @@ static const char *address_of(void *data, uint64_t id)
     return id == 0 ? "" : "127.0.0.1:11301";
 }
 
+static void ask_digests(void *data, uint64_t id)
+{
+    assert_in_range(id, 1, 3);
+    ((struct core_rig *)data)->digests_asked[id]++;
+}
+
+static void differs(void *data, const char *sentence)
+{
+    struct core_rig *r = data;
+    snprintf(r->differs, sizeof(r->differs), "%s", sentence);
+}
+
 static void ask_clock(void *data, uint64_t id)
 {
     assert_in_range(id, 1, 3);
@@ -348,6 +360,8 @@ void core_rig_boot(struct core_rig *r)
         .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = ask_clock,
+        .ask_digests = ask_digests,
+        .differs = differs,
         .ask_state = ask_state,
         .answer_state = answer_state,
         .die = die,
@@ -359,6 +373,8 @@ void core_rig_boot(struct core_rig *r)
     r->asks_state = false;
     drop_answers(r);
     memset(r->clocks_asked, 0, sizeof(r->clocks_asked));
+    memset(r->digests_asked, 0, sizeof(r->digests_asked));
+    r->differs[0] = '\0';
     open_store(r);
     r->core = core_create(&config, &env, r->store);
     reset_replica(r);

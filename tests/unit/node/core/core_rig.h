@@ -74,9 +74,11 @@ struct core_rig {
     char led_by[32];
     unsigned addresses_asked;
     unsigned members_told;
-    uint32_t n_others;        /* members 1 and 3, for the next boot; 0: none */
-    unsigned clocks_asked[4]; /* by id: questions without an answer yet */
-    bool asks_state;          /* a question that is open */
+    uint32_t n_others;         /* members 1 and 3, for the next boot; 0: none */
+    unsigned clocks_asked[4];  /* by id: questions without an answer yet */
+    unsigned digests_asked[4]; /* by id: questions */
+    char differs[1024];        /* what the core said of its state */
+    bool asks_state;           /* a question that is open */
     uint64_t asked_member;
     struct core_state_ask asked;
     struct rig_answer answers[RIG_ANSWERS_MAX]; /* oldest first */

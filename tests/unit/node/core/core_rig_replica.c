@@ -20,6 +20,16 @@ size_t replica_members(const struct replica *r, struct replica_member *out)
     return r->n_members;
 }
 
+bool replica_is_member(const struct replica *r, uint64_t id)
+{
+    for (size_t i = 0; i < r->n_members; i++) {
+        if (r->members[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct replica_mark replica_appended(const struct replica *r)
 {
     return r->appended;

@@ -142,6 +142,12 @@ static void fill_clock(void *data, struct wire_clock_reply *out)
         .cluster = 77, .id = 1, .knows = true, .now_ns = 900, .index = 5, .term = 2};
 }
 
+static void fill_digests(void *data, struct wire_digests_reply *out)
+{
+    (void)data;
+    *out = (struct wire_digests_reply){.cluster = 77, .id = 1, .n = 1, .index = {5}, .digest = {9}};
+}
+
 /* ---- setup ---- */
 
 static void on_deadline(uv_timer_t *timer)
@@ -163,6 +169,7 @@ static int setup(void **state)
         .status = fill_status,
         .identify = fill_identify,
         .clock = fill_clock,
+        .digests = fill_digests,
         .change = change,
     };
     service = service_create(rpc, &source);
@@ -518,6 +525,13 @@ static void questions_are_answered(void **state)
     assert_int_equal(wire_clock_reply_decode(&clock, bytes), WIRE_OK);
     assert_true(clock.knows && clock.now_ns == 900 && clock.index == 5 && clock.term == 2);
     (void)call(&a, "/coolbeans.v1.Cluster/Clock", "\xff", 1);
+    assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
+
+    struct wire_digests_reply digests;
+    bytes = call(&a, "/coolbeans.v1.Cluster/Digests", "\x08\x4d\x10\x02", 4);
+    assert_int_equal(wire_digests_reply_decode(&digests, bytes), WIRE_OK);
+    assert_true(digests.n == 1 && digests.index[0] == 5 && digests.digest[0] == 9);
+    (void)call(&a, "/coolbeans.v1.Cluster/Digests", "\xff", 1);
     assert_int_equal(a.code, RPC_INVALID_ARGUMENT);
 }
 
