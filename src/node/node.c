@@ -87,7 +87,7 @@ static void on_signal(uv_signal_t *signal, int signum)
     n->is_stopping = true;
     cb_log(CB_LOG_INFO, "node.stops", "signal=%d", signum);
     node_ready_tell_stopping();
-    if (n->bootstrap != NULL || n->join != NULL) {
+    if (n->bootstrap != NULL || n->join != NULL || n->room.is_waiting) {
         _exit(0); /* nothing is under way yet */
     }
     /* At once, since no question goes out while the node stops: the core must wait for no answer.
@@ -234,7 +234,7 @@ static void find_cluster(struct node *n)
     }
 }
 
-static void start_taking_part(struct node *n)
+static void take_part(struct node *n)
 {
     switch (n->phase) {
     case NODE_EMPTY:
@@ -259,6 +259,7 @@ _Noreturn void node_run(const struct node_options *options)
     init_loop(n);
     node_core_init(n);
     take_ports(n);
+    node_room_prepare(n);
     find_cluster(n);
     node_store_open(n);
     node_members_load(n);
@@ -271,7 +272,7 @@ _Noreturn void node_run(const struct node_options *options)
     cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
            n->id, options->listen_grpc, options->listen_raft);
     node_ready_tell(n);
-    start_taking_part(n);
+    node_room_wait(n, take_part);
     uv_run(&n->loop, UV_RUN_DEFAULT);
     CB_UNREACHABLE("the loop has ended");
 }

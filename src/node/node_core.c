@@ -164,6 +164,7 @@ void node_core_create(struct node *n)
         .self = n->id,
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
+        .reserve_space = n->options->reserve_space,
         .data_dir = n->options->data_dir,
     };
     for (size_t i = 0; i < n->n_members; i++) {
@@ -185,6 +186,8 @@ void node_core_create(struct node *n)
         .stranger = node_members_on_stranger,
         .address_of = address_of,
         .ask_clock = node_clock_ask,
+        .free_space = node_space_free,
+        .ask_space = node_space_ask,
         .ask_state = node_state_ask,
         .answer_state = node_state_answer,
     };

@@ -2,7 +2,8 @@
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
  * node_join.c that of a node which is added to one, node_members.c knows who belongs to it,
  * node_change.c changes that, node_peers.c has the connections to other members, node_clock.c asks
- * them for their clocks, node_state.c for parts of their states, node_selfcheck.c looks after the
+ * them for their clocks, node_space.c for the room on their disks, node_state.c for parts of their
+ * states, node_room.c is a start on a full disk, node_selfcheck.c looks after the
  * gRPC listener, node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
@@ -33,6 +34,15 @@ struct node_timer {
     uv_timer_t uv;
 };
 
+struct node;
+
+/* node_room.c */
+struct node_room {
+    bool is_waiting; /* there is none: the log is not opened yet */
+    void (*next)(struct node *n);
+    uv_timer_t timer;
+};
+
 struct node_bootstrap;
 struct node_change;
 struct node_join;
@@ -55,6 +65,7 @@ struct node {
     uint64_t cluster; /* what all nodes of the cluster have in common */
     uint64_t id;      /* of this node, never used for another directory (design D12) */
     enum node_phase phase;
+    struct node_room room;
     struct node_bootstrap *bootstrap;                 /* while it waits for the other members */
     struct node_join *join;                           /* while it waits until it is one */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
@@ -70,6 +81,7 @@ struct node {
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it is about to start */
 
+    char waits_text[CB_WAITS_TEXT_MAX]; /* of the last status */
     bool is_stopping;
     unsigned handover_polls; /* until it stops waiting for another leader */
     unsigned end_polls;      /* until it stops waiting for a worker */
@@ -157,6 +169,21 @@ void node_peers_close(struct node *n);
 void node_clock_ask(void *data, uint64_t id);
 /* For service_source. */
 void node_clock_fill(void *data, struct wire_clock_reply *out);
+
+/* ---- node_space.c ---- */
+
+/* For core_env. */
+uint64_t node_space_free(void *data);
+void node_space_ask(void *data, uint64_t id);
+/* A sentence, in `text` or a literal, when a full disk holds this node up; else "". */
+const char *node_space_waits(const struct node *n, char text[static CB_WAITS_TEXT_MAX]);
+
+/* ---- node_room.c ---- */
+
+/* Before the store is opened: makes a little room on a full disk, if it can. */
+void node_room_prepare(struct node *n);
+/* Calls `next`, which opens the log, as soon as there is room for that; at once, or later. */
+void node_room_wait(struct node *n, void (*next)(struct node *n));
 
 /* ---- node_state.c ---- */
 

@@ -1,7 +1,7 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
  * core_copy.c and core_install.c states to and from other members, core_clock.c asks them for their
- * clocks. */
+ * clocks, core_space.c for the room on their disks. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
 
@@ -32,6 +32,20 @@ struct core_asked {
     uint64_t at_ns; /* CLOCK_BOOTTIME */
 };
 
+/* A member's disk, as this leader knows it. */
+struct core_disk {
+    uint64_t id; /* 0: the slot is free */
+    bool is_asked;
+    uint64_t heard_ns; /* CLOCK_MONOTONIC of the last answer, or of when this term began for it */
+    bool is_known;     /* it has answered in this term */
+    bool is_low;       /* while it is known */
+};
+
+struct core_space {
+    uint64_t term; /* of what is known; another one: nothing is */
+    struct core_disk disks[CB_RAFT_CONF_MAX];
+};
+
 struct core {
     struct core_config config;
     struct core_env env;
@@ -47,6 +61,7 @@ struct core {
     uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
     uint32_t n_others;
     struct core_asked asked[CB_RAFT_CONF_MAX];
+    struct core_space space;
     struct cb_list copies;        /* struct copy: states on their way to other members */
     uint64_t copy_number;         /* of the last one */
     bool is_stopped;              /* core_state_stop */
@@ -88,6 +103,11 @@ void core_span_swapped(struct core *c);
 
 /* Asks whom there is to ask, and comes again by the timer. */
 void core_clock_turn(struct core *c);
+
+/* ---- core_space.c ---- */
+
+/* Looks at the disks while this member leads, and comes again by the timer. */
+void core_space_turn(struct core *c);
 
 /* ---- core_copy.c ---- */
 

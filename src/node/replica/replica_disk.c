@@ -351,6 +351,11 @@ void replica_disk_check(struct replica *r)
     }
 }
 
+bool replica_waits_for_room(const struct replica *r)
+{
+    return r->disk_full_ms != 0 && r->awake_ms - r->disk_full_ms < AWAKE_STEP_MAX_MS;
+}
+
 /* --- term and vote --- */
 
 int replica_io_set_term(struct raft_io *io, raft_term term)

@@ -163,6 +163,17 @@ static void ask_clock(void *data, uint64_t id)
     ((struct core_rig *)data)->clocks_asked[id]++;
 }
 
+static uint64_t free_space(void *data)
+{
+    return ((struct core_rig *)data)->free_space;
+}
+
+static void ask_space(void *data, uint64_t id)
+{
+    assert_in_range(id, 1, 3);
+    ((struct core_rig *)data)->spaces_asked[id]++;
+}
+
 static void ask_state(void *data, uint64_t id, const struct core_state_ask *ask)
 {
     struct core_rig *r = data;
@@ -330,6 +341,7 @@ void core_rig_boot(struct core_rig *r)
                                        .members = {1, 3},
                                        .n_members = r->n_others,
                                        .session_timeout_ns = 30 * CB_NS_PER_S,
+                                       .reserve_space = r->reserve_space,
                                        .data_dir = "/the/dir"};
     const struct core_env env = {
         .data = r,
@@ -347,6 +359,8 @@ void core_rig_boot(struct core_rig *r)
         .stranger = on_stranger,
         .address_of = address_of,
         .ask_clock = ask_clock,
+        .free_space = free_space,
+        .ask_space = ask_space,
         .ask_state = ask_state,
         .answer_state = answer_state,
         .die = die,
@@ -358,6 +372,7 @@ void core_rig_boot(struct core_rig *r)
     r->asks_state = false;
     drop_answers(r);
     memset(r->clocks_asked, 0, sizeof(r->clocks_asked));
+    memset(r->spaces_asked, 0, sizeof(r->spaces_asked));
     open_store(r);
     r->core = core_create(&config, &env, r->store);
     reset_replica(r);

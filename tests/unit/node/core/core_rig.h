@@ -76,6 +76,9 @@ struct core_rig {
     unsigned members_told;
     uint32_t n_others;        /* members 1 and 3, for the next boot; 0: none */
     unsigned clocks_asked[4]; /* by id: questions without an answer yet */
+    uint64_t reserve_space;   /* of the next boot */
+    uint64_t free_space;      /* of this member's disk */
+    unsigned spaces_asked[4]; /* as clocks_asked */
     bool asks_state;          /* a question that is open */
     uint64_t asked_member;
     struct core_state_ask asked;
