@@ -37,6 +37,7 @@ static void on_end_poll(uv_timer_t *timer)
         return;
     }
     core_commit_rest(n->core);
+    node_scrub_stop(n);
     store_close(n->store);
     cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, core_applied(n->core)->index);
     _exit(0);
@@ -269,6 +270,7 @@ _Noreturn void node_run(const struct node_options *options)
     CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
     start_serving(n);
+    node_scrub_start(n);
     cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
            n->id, options->listen_grpc, options->listen_raft);
     node_ready_tell(n);

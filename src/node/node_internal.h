@@ -3,8 +3,8 @@
  * node_join.c that of a node which is added to one, node_members.c knows who belongs to it,
  * node_change.c changes that, node_peers.c has the connections to other members, node_clock.c asks
  * them for their clocks, node_space.c for the room on their disks, node_state.c for parts of their
- * states, node_room.c is a start on a full disk, node_selfcheck.c looks after the
- * gRPC listener, node_status.c answers about it all. */
+ * states, node_room.c is a start on a full disk, node_scrub.c reads what is stored again,
+ * node_selfcheck.c looks after the gRPC listener, node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -47,6 +47,7 @@ struct node_bootstrap;
 struct node_change;
 struct node_join;
 struct node_peers;
+struct node_scrub;
 struct node_selfcheck;
 
 struct node {
@@ -62,8 +63,9 @@ struct node {
     struct service *service;
     struct node_selfcheck *selfcheck; /* NULL: the port is out of this machine's own reach */
     struct store *store;
-    uint64_t cluster; /* what all nodes of the cluster have in common */
-    uint64_t id;      /* of this node, never used for another directory (design D12) */
+    struct node_scrub *scrub; /* NULL: off, or ended */
+    uint64_t cluster;         /* what all nodes of the cluster have in common */
+    uint64_t id;              /* of this node, never used for another directory (design D12) */
     enum node_phase phase;
     struct node_room room;
     struct node_bootstrap *bootstrap;                 /* while it waits for the other members */
@@ -184,6 +186,22 @@ const char *node_space_waits(const struct node *n, char text[static CB_WAITS_TEX
 void node_room_prepare(struct node *n);
 /* Calls `next`, which opens the log, as soon as there is room for that; at once, or later. */
 void node_room_wait(struct node *n, void (*next)(struct node *n));
+
+/* ---- node_scrub.c ---- */
+
+struct node_scrub_view {
+    bool is_on;
+    uint64_t bytes;            /* read since the start */
+    uint64_t passes;           /* over all that is stored */
+    uint64_t age_s;            /* since the last of them ended; 0 when there is none */
+    uint64_t damaged_segments; /* of the log, in the last of them */
+};
+
+/* Reads what is stored again and again; ends the process when it is damaged. */
+void node_scrub_start(struct node *n);
+/* Before the store is closed. Waits for a step. */
+void node_scrub_stop(struct node *n);
+void node_scrub_view(const struct node *n, struct node_scrub_view *out);
 
 /* ---- node_state.c ---- */
 

@@ -98,6 +98,15 @@ static const struct cb_option table[] = {
      .offset = AT(reserve_space),
      .help = "room that is kept on the disks, the same on each node: while too few members have so "
              "much free to make a majority, a put is answered OUT_OF_MEMORY; 0: none"},
+    {.long_name = "scrub",
+     .kind = CB_OPTION_SIZE,
+     .arg = "SIZE",
+     .def = "2m",
+     .min = 0,
+     .max = CB_SCRUB_RATE_MAX,
+     .offset = AT(scrub_rate),
+     .help = "bytes of what is stored that are read from the disk again each second and checked; "
+             "0: none"},
     {.long_name = "ready-file",
      .kind = CB_OPTION_STRING,
      .arg = "FILE",

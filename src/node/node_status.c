@@ -84,6 +84,14 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "body_bytes", jsm_body_bytes(machine));
     count(out, "max_jobs", jsm_limits_now(machine).jobs);
     count(out, "max_bytes", jsm_limits_now(machine).bytes);
+    struct node_scrub_view scrub;
+    node_scrub_view(n, &scrub);
+    if (scrub.is_on) {
+        count(out, "scrub_bytes", scrub.bytes);
+        count(out, "scrub_passes", scrub.passes);
+        count(out, "scrub_pass_age_s", scrub.age_s);
+        count(out, "scrub_damaged_segments", scrub.damaged_segments);
+    }
     count(out, "log_digest", jsm_log_digest(machine));
 }
 

@@ -112,6 +112,9 @@
 /* ...which needs as much: libraft looks with a file of 4 KiB what the file system can do. */
 #define CB_START_ROOM (64 * CB_KIB)
 
+/* What is read again each second to be checked, at most: no disk is faster. */
+#define CB_SCRUB_RATE_MAX (16 * CB_KIB * CB_MIB)
+
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024
 #define CB_RAFT_SNAPSHOT_TRAILING 2048

@@ -353,7 +353,8 @@ void replica_disk_check(struct replica *r)
 
 bool replica_waits_for_room(const struct replica *r)
 {
-    return r->disk_full_ms != 0 && r->awake_ms - r->disk_full_ms < 3 * LATE_MS; /* seen each LATE_MS */
+    /* It is looked at each LATE_MS. */
+    return r->disk_full_ms != 0 && r->awake_ms - r->disk_full_ms < 3 * LATE_MS;
 }
 
 /* --- term and vote --- */
