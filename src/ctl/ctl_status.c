@@ -42,6 +42,11 @@ static void take_reply(struct question *q)
     copy_text(m->name, sizeof(m->name), r->name);
     copy_text(m->role, sizeof(m->role), r->role);
     copy_text(m->version, sizeof(m->version), r->version);
+    m->free_known = r->free_known;
+    m->free = r->free;
+    m->reserve = r->reserve;
+    m->puts_refused = r->puts_refused;
+    copy_text(m->waits, sizeof(m->waits), r->waits);
 }
 
 static void closed(void *ctx)

@@ -29,6 +29,11 @@ struct ctl_member {
     uint64_t commit;
     uint64_t applied;
     char version[32];
+    bool free_known;
+    uint64_t free;    /* bytes on the disk of its data directory, while that is known */
+    uint64_t reserve; /* its --reserve-space */
+    bool puts_refused;
+    char waits[CB_WAITS_TEXT_MAX + 1]; /* what a full disk holds up; empty: nothing */
 };
 
 struct ctl_status {

@@ -45,6 +45,7 @@ static void on_end_poll(uv_timer_t *timer)
         return;
     }
     core_commit_rest(n->core);
+    node_scrub_stop(n);
     store_close(n->store);
     cb_log(CB_LOG_INFO, "node.stopped", "applied=%" PRIu64, core_applied(n->core)->index);
     end(n);
@@ -95,7 +96,7 @@ void node_stop(struct node *n, const char *why)
     n->is_stopping = true;
     cb_log(CB_LOG_INFO, "node.stops", "why=\"%s\"", why);
     node_ready_tell_stopping();
-    if (n->bootstrap != NULL || n->join != NULL) {
+    if (n->bootstrap != NULL || n->join != NULL || n->room.is_waiting) {
         _exit(0); /* nothing is under way yet */
     }
     /* At once, since no question goes out while the node stops: the core must wait for no answer.
@@ -248,7 +249,7 @@ static void find_cluster(struct node *n)
     }
 }
 
-static void start_taking_part(struct node *n)
+static void take_part(struct node *n)
 {
     switch (n->phase) {
     case NODE_EMPTY:
@@ -273,6 +274,7 @@ _Noreturn void node_run(const struct node_options *options)
     init_loop(n);
     node_core_init(n);
     take_ports(n);
+    node_room_prepare(n);
     find_cluster(n);
     node_store_open(n);
     node_digest_check(n);
@@ -283,10 +285,11 @@ _Noreturn void node_run(const struct node_options *options)
     CB_ASSERT(uv_signal_start(&n->sigint, on_signal, SIGINT) == 0);
     CB_ASSERT(uv_prepare_start(&n->prepare, on_prepare) == 0);
     start_serving(n);
+    node_scrub_start(n);
     cb_log(CB_LOG_INFO, "node.listens", "name=%s id=%" PRIu64 " grpc=%s raft=%s", options->name,
            n->id, options->listen_grpc, options->listen_raft);
     node_ready_tell(n);
-    start_taking_part(n);
+    node_room_wait(n, take_part);
     uv_run(&n->loop, UV_RUN_DEFAULT);
     CB_UNREACHABLE("the loop has ended");
 }

@@ -164,6 +164,7 @@ void node_core_create(struct node *n)
         .self = n->id,
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
+        .reserve_space = n->options->reserve_space,
         .data_dir = n->options->data_dir,
     };
     for (size_t i = 0; i < n->n_members; i++) {
@@ -187,6 +188,8 @@ void node_core_create(struct node *n)
         .ask_clock = node_clock_ask,
         .ask_digests = node_digest_ask,
         .differs = node_digest_differs,
+        .free_space = node_space_free,
+        .ask_space = node_space_ask,
         .ask_state = node_state_ask,
         .answer_state = node_state_answer,
     };

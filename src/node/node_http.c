@@ -11,12 +11,15 @@
 /* Healthy: it takes part, and knows who leads. */
 static void answer_health(const struct node *n, struct http_reply *reply)
 {
-    const char *why = n->replica == NULL                   ? "waiting for the other members\n"
-                      : core_view(n->core)->leader_id == 0 ? "no leader is known\n"
-                      : store_is_full(n->store)            ? "the disk is full\n"
+    char text[CB_WAITS_TEXT_MAX];
+    const char *waits = node_space_waits(n, text);
+    const char *why = waits[0] != '\0'                     ? waits
+                      : n->replica == NULL                 ? "waiting for the other members"
+                      : core_view(n->core)->leader_id == 0 ? "no leader is known"
                                                            : NULL;
     reply->status = why == NULL ? 200 : 503;
-    cb_buf_append_str(&reply->body, why == NULL ? "ok\n" : why);
+    cb_buf_append_str(&reply->body, why == NULL ? "ok" : why);
+    cb_buf_append_str(&reply->body, "\n");
 }
 
 static json_t *text(struct cb_span s)
@@ -62,6 +65,10 @@ static void answer_status(struct node *n, struct http_reply *reply)
     set(root, "commit", number(s.commit));
     set(root, "applied", number(s.applied));
     set(root, "durable", number(s.durable));
+    set(root, "free", s.free_known ? number(s.free) : json_null());
+    set(root, "reserve", number(s.reserve));
+    set(root, "puts_refused", json_boolean(s.puts_refused));
+    set(root, "waits", s.waits.len > 0 ? text(s.waits) : json_null());
     set(root, "version", text(s.version));
     set(root, "counters", counters_of(&s));
     char *json = json_dumps(root, JSON_INDENT(2));

@@ -2,8 +2,9 @@
  * of the core, node_store.c opens the store, node_bootstrap.c is the first start of a cluster,
  * node_join.c that of a node which is added to one, node_members.c knows who belongs to it,
  * node_change.c changes that, node_peers.c has the connections to other members, node_clock.c asks
- * them for their clocks, node_state.c for parts of their states, node_selfcheck.c looks after the
- * gRPC listener, node_status.c answers about it all. */
+ * them for their clocks, node_space.c for the room on their disks, node_state.c for parts of their
+ * states, node_room.c is a start on a full disk, node_scrub.c reads what is stored again,
+ * node_selfcheck.c looks after the gRPC listener, node_status.c answers about it all. */
 #ifndef CB_NODE_NODE_INTERNAL_H
 #define CB_NODE_NODE_INTERNAL_H
 
@@ -33,6 +34,15 @@ struct node_timer {
     uv_timer_t uv;
 };
 
+struct node;
+
+/* node_room.c */
+struct node_room {
+    bool is_waiting; /* there is none: the log is not opened yet */
+    void (*next)(struct node *n);
+    uv_timer_t timer;
+};
+
 struct node_bootstrap;
 struct node_change;
 struct node_join;
@@ -40,6 +50,7 @@ struct node_peers;
 /* A sentence for the operator. */
 #define NODE_LAST_WORDS_MAX 512
 
+struct node_scrub;
 struct node_selfcheck;
 struct node_stranger;
 
@@ -56,9 +67,11 @@ struct node {
     struct service *service;
     struct node_selfcheck *selfcheck; /* NULL: the port is out of this machine's own reach */
     struct store *store;
-    uint64_t cluster; /* what all nodes of the cluster have in common */
-    uint64_t id;      /* of this node, never used for another directory (design D12) */
+    struct node_scrub *scrub; /* NULL: off, or ended */
+    uint64_t cluster;         /* what all nodes of the cluster have in common */
+    uint64_t id;              /* of this node, never used for another directory (design D12) */
     enum node_phase phase;
+    struct node_room room;
     struct node_bootstrap *bootstrap;                 /* while it waits for the other members */
     struct node_join *join;                           /* while it waits until it is one */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* node_members.c */
@@ -75,6 +88,7 @@ struct node {
     struct replica_uv *replica_uv;
     struct replica *replica; /* NULL until it is about to start */
 
+    char waits_text[CB_WAITS_TEXT_MAX]; /* of the last status */
     bool is_stopping;
     char last_words[NODE_LAST_WORDS_MAX]; /* "": it ends because it was told to */
     unsigned handover_polls;              /* until it stops waiting for another leader */
@@ -180,6 +194,36 @@ void node_digest_differs(void *data, const char *sentence);
 void node_digest_fill(void *data, struct wire_digests_reply *out);
 /* Ends the process when its state was found to differ before. */
 void node_digest_check(struct node *n);
+/* ---- node_space.c ---- */
+
+/* For core_env. */
+uint64_t node_space_free(void *data);
+void node_space_ask(void *data, uint64_t id);
+/* A sentence, in `text` or a literal, when a full disk holds this node up; else "". */
+const char *node_space_waits(const struct node *n, char text[static CB_WAITS_TEXT_MAX]);
+
+/* ---- node_room.c ---- */
+
+/* Before the store is opened: makes a little room on a full disk, if it can. */
+void node_room_prepare(struct node *n);
+/* Calls `next`, which opens the log, as soon as there is room for that; at once, or later. */
+void node_room_wait(struct node *n, void (*next)(struct node *n));
+
+/* ---- node_scrub.c ---- */
+
+struct node_scrub_view {
+    bool is_on;
+    uint64_t bytes;            /* read since the start */
+    uint64_t passes;           /* over all that is stored */
+    uint64_t age_s;            /* since the last of them ended; 0 when there is none */
+    uint64_t damaged_segments; /* of the log, in the last of them */
+};
+
+/* Reads what is stored again and again; ends the process when it is damaged. */
+void node_scrub_start(struct node *n);
+/* Before the store is closed. Waits for a step. */
+void node_scrub_stop(struct node *n);
+void node_scrub_view(const struct node *n, struct node_scrub_view *out);
 
 /* ---- node_state.c ---- */
 

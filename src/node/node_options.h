@@ -35,8 +35,10 @@ struct node_options {
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t session_timeout_ns;
-    uint64_t jobs_max;  /* of the cluster; 0: no bound */
-    uint64_t bytes_max; /* the same */
+    uint64_t jobs_max;      /* of the cluster; 0: no bound */
+    uint64_t bytes_max;     /* the same */
+    uint64_t scrub_rate;    /* bytes a second; 0: none */
+    uint64_t reserve_space; /* bytes that a majority of the disks keeps free; 0: none */
 
     /* --cluster, which counts for the first start alone: after that the cluster knows. */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* sorted by name */

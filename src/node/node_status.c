@@ -84,6 +84,14 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "body_bytes", jsm_body_bytes(machine));
     count(out, "max_jobs", jsm_limits_now(machine).jobs);
     count(out, "max_bytes", jsm_limits_now(machine).bytes);
+    struct node_scrub_view scrub;
+    node_scrub_view(n, &scrub);
+    if (scrub.is_on) {
+        count(out, "scrub_bytes", scrub.bytes);
+        count(out, "scrub_passes", scrub.passes);
+        count(out, "scrub_pass_age_s", scrub.age_s);
+        count(out, "scrub_damaged_segments", scrub.damaged_segments);
+    }
     count(out, "log_digest", jsm_log_digest(machine));
     const struct core_digest_counters *d = core_digest_counters_get(n->core);
     count(out, "digest_checkpoint", d->checkpoint);
@@ -91,9 +99,19 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "digests_differ", d->differ);
 }
 
+static void fill_space(struct node *n, struct wire_status *out)
+{
+    uint64_t free_bytes = node_space_free(n);
+    out->free_known = free_bytes != CORE_SPACE_UNKNOWN;
+    out->free = out->free_known ? free_bytes : 0;
+    out->reserve = n->options->reserve_space;
+    out->puts_refused = jsm_is_short_of_space(core_machine(n->core));
+    out->waits = cb_span_str(node_space_waits(n, n->waits_text));
+}
+
 void node_status_fill(void *data, struct wire_status *out)
 {
-    const struct node *n = data;
+    struct node *n = data;
     out->name = cb_span_str(n->options->name);
     out->id = n->id;
     out->role = cb_span_str(role_name(n));
@@ -104,6 +122,7 @@ void node_status_fill(void *data, struct wire_status *out)
     out->entry_format = ENTRY_FORMAT;
     out->record_format = STORE_META_VERSION;
     out->serving = proposer_is_serving(core_proposer(n->core));
+    fill_space(n, out);
     fill_members(n, out);
     if (n->replica != NULL) {
         fill_replica(n, out);
@@ -134,5 +153,8 @@ void node_status_identify(void *data,
     out->cluster = n->cluster;
     out->id = n->id;
     out->name = cb_span_str(n->options->name);
+    uint64_t free_bytes = node_space_free(data);
+    out->free_known = free_bytes != CORE_SPACE_UNKNOWN;
+    out->free = out->free_known ? free_bytes : 0;
     out->is_gone = q->cluster == n->cluster && is_gone(n, q->id);
 }

@@ -134,6 +134,9 @@ result_of(const struct load_conn *c, struct answer *a, const struct hist_record 
     if (r->op == HIST_PUT && sscanf(a->line, "BURIED %" SCNu64, &a->id) == 1) {
         return HIST_INSERTED_BURIED;
     }
+    if (r->op == HIST_PUT && strcmp(a->line, "OUT_OF_MEMORY") == 0) {
+        return HIST_NO_ROOM;
+    }
     if (r->op == HIST_RELEASE && strcmp(a->line, "BURIED") == 0) {
         return HIST_INSERTED_BURIED;
     }

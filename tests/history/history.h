@@ -59,7 +59,8 @@ enum hist_result {
     HIST_DEADLINE_SOON,
     HIST_NOT_IGNORED,
     HIST_REJECTED, /* DRAINING, JOB_TOO_BIG, EXPECTED_CRLF, BAD_FORMAT, UNKNOWN_COMMAND */
-    HIST_ERROR,    /* OUT_OF_MEMORY, INTERNAL_ERROR, or anything no client may see */
+    HIST_NO_ROOM,  /* put: OUT_OF_MEMORY, while the cluster may hold no more */
+    HIST_ERROR,    /* OUT_OF_MEMORY else, INTERNAL_ERROR, or anything no client may see */
     HIST_RESULT_END
 };
 

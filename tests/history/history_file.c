@@ -38,15 +38,11 @@ static const char *const op_names[HIST_OP_END] = {
 };
 
 static const char *const result_names[HIST_RESULT_END] = {
-    [HIST_UNKNOWN] = "unknown",
-    [HIST_OK] = "ok",
-    [HIST_NOT_FOUND] = "not-found",
-    [HIST_INSERTED_BURIED] = "buried",
-    [HIST_TIMED_OUT] = "timed-out",
-    [HIST_DEADLINE_SOON] = "deadline-soon",
-    [HIST_NOT_IGNORED] = "not-ignored",
-    [HIST_REJECTED] = "rejected",
-    [HIST_ERROR] = "error",
+    [HIST_UNKNOWN] = "unknown",         [HIST_OK] = "ok",
+    [HIST_NOT_FOUND] = "not-found",     [HIST_INSERTED_BURIED] = "buried",
+    [HIST_TIMED_OUT] = "timed-out",     [HIST_DEADLINE_SOON] = "deadline-soon",
+    [HIST_NOT_IGNORED] = "not-ignored", [HIST_REJECTED] = "rejected",
+    [HIST_NO_ROOM] = "no-room",         [HIST_ERROR] = "error",
 };
 
 static const char *const state_names[HIST_STATE_END] = {

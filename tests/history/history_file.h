@@ -8,8 +8,8 @@
  * INVOKE and COMPLETE are nanoseconds, COMPLETE is "-" when there was no answer. OP is connect
  * close put use watch ignore reserve reserve-job delete release bury touch kick kick-job pause-tube
  * peek peek-ready peek-delayed peek-buried stats-job stats-tube stats list other. RESULT is unknown
- * ok not-found buried timed-out deadline-soon not-ignored rejected error (history.h says which
- * words of the protocol each stands for). The names, each at most once, 0 when missing:
+ * ok not-found buried timed-out deadline-soon not-ignored rejected no-room error (history.h says
+ * which words of the protocol each stands for). The names, each at most once, 0 when missing:
  *
  *     tube=NAME id=N token=HEX32 hash=HEX len=N pri=N delay=N ttr=N bound=N count=N
  *     timeout=N (-1: none) jobs=N state=ready|reserved|delayed|buried by=server

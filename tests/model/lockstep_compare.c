@@ -300,6 +300,7 @@ bool lockstep_same_step(const struct model *m,
     if (!same(d, "index", index, jsm_index(j)) || !same(d, "stamp", m->now, jsm_stamp_ns(j)) ||
         !same(d, "limit of jobs", m->limits.jobs, limits.jobs) ||
         !same(d, "limit of bytes", m->limits.bytes, limits.bytes) ||
+        !same(d, "short of space", m->short_of_space, jsm_is_short_of_space(j)) ||
         !same(d, "next due", model_next_due_ns(m), jsm_next_due_ns(j)) ||
         !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||
         !same(d, "touched", m->n_touched, n)) {

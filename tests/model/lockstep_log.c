@@ -249,13 +249,17 @@ static struct jsm_item make_session_item(struct cb_rng *rng,
 {
     static const enum jsm_item_kind kinds[] = {
         JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_EXPIRE,
-        JSM_ITEM_RESUME,   JSM_ITEM_COUNTS,   JSM_ITEM_LIMITS};
+        JSM_ITEM_RESUME,   JSM_ITEM_COUNTS,   JSM_ITEM_LIMITS,   JSM_ITEM_SPACE};
     if (may_open && (m->n_sessions < p->proxies || percent(rng, 20))) {
         return make_open(rng, p);
     }
-    struct jsm_item it = {.kind = kinds[below(rng, 7)]};
+    struct jsm_item it = {.kind = kinds[below(rng, 8)]};
     if (it.kind == JSM_ITEM_LIMITS) {
         it.limits = some_limits(rng, m);
+        return it;
+    }
+    if (it.kind == JSM_ITEM_SPACE) {
+        it.number = percent(rng, 50);
         return it;
     }
     if (it.kind == JSM_ITEM_COUNTS) {
@@ -324,6 +328,9 @@ static uint32_t make_items(struct cb_rng *rng,
     bool is_limited = m->limits.jobs != 0 || m->limits.bytes != 0;
     if (is_limited && percent(rng, 10)) {
         items[n++] = (struct jsm_item){.kind = JSM_ITEM_LIMITS};
+    }
+    if (m->short_of_space && percent(rng, 15)) {
+        items[n++] = (struct jsm_item){.kind = JSM_ITEM_SPACE};
     }
     bool may_open = true;
     while (n < wanted) {
@@ -396,7 +403,7 @@ static const char *op_name(enum jsm_op op)
 void lockstep_print(const struct lockstep_entry *e)
 {
     static const char *const kinds[] = {"",    "OPEN",   "EXPIRE",  "RESUME", "ATTACHED",
-                                        "ACK", "COUNTS", "REQUEST", "LIMITS"};
+                                        "ACK", "COUNTS", "REQUEST", "LIMITS", "SPACE"};
     printf("entry %" PRIu64 " stamp %" PRIu64 "\n", e->index, e->entry.stamp_ns);
     for (uint32_t i = 0; i < e->entry.n_items && i < 400; i++) {
         const struct jsm_item *it = &e->numbered[i];

@@ -6,7 +6,7 @@
 
 static bool has_room(const struct model *m, const struct jsm_command *q)
 {
-    return (m->limits.jobs == 0 || m->n_jobs + 1 <= m->limits.jobs) &&
+    return !m->short_of_space && (m->limits.jobs == 0 || m->n_jobs + 1 <= m->limits.jobs) &&
            (m->limits.bytes == 0 || model_body_bytes(m) + q->body.len <= m->limits.bytes);
 }
 

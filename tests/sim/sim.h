@@ -61,6 +61,7 @@
     X(PAUSE, "pause", "nodes and proxies stand still")                                             \
     X(SLOW_DISK, "slow-disk", "writes take up to a second")                                        \
     X(DISK_FULL, "disk-full", "log and store of a node have no room")                              \
+    X(DISK_LOW, "disk-low", "disks have less room than is to be kept free")                        \
     X(EIO, "eio", "a write of the log fails")                                                      \
     X(ROT, "rot", "a log cannot be read, or has lost its end")                                     \
     X(CLOCK, "clock", "wall clocks step, other clocks drift")                                      \
@@ -88,6 +89,9 @@ enum sim_fault {
     X(lags, "nodes kept away for long")                                                            \
     X(transfers, "handovers asked for")                                                            \
     X(disks_full, "times a disk was full")                                                         \
+    X(disks_low, "times a disk had less room than is to be kept free")                             \
+    X(spaces_short, "times that the log said that too few disks have room")                        \
+    X(puts_refused, "puts that were refused because of it")                                        \
     X(parts_told, "parts of a state that a node had from another")                                 \
     X(parts_flipped, "parts of a state that were damaged on their way")                            \
     X(clock_steps, "steps of a wall clock")                                                        \
@@ -182,6 +186,7 @@ struct sim_node {
     int64_t wall_offset_ns;
     uint64_t wall_stepped_on_ns;             /* by so much in all its wall clock was put forward */
     uint64_t clock_calls[SIM_NODES_MAX + 1]; /* by id: number of the call that is under way */
+    uint64_t space_calls[SIM_NODES_MAX + 1]; /* the same */
     uint64_t state_call;                     /* the same, of the one call for a part of a state */
     bool asks_state;                         /* it is under way */
     struct store_mem_disk *disk;             /* NULL: LMDB */
@@ -196,6 +201,7 @@ struct sim_node {
     bool turn_is_due, is_turn; /* after each event but the turn itself comes a turn */
     bool installs;             /* a state is on its way in */
     bool disk_is_full;
+    bool disk_is_low;            /* it has less than SIM_RESERVE_SPACE free */
     bool was_member, was_voter;  /* it was once */
     bool is_leaving, is_retired; /* it was removed; its machine is taken away */
     bool stays_down;   /* after the faults, until the others have shown to do without it */
@@ -268,6 +274,8 @@ struct sim {
     uint64_t last_leader; /* cut off for the last act (sim_faults_moments.c), until one has voted */
     bool has_last_act;    /* a candidate was left down by it */
     uint64_t stamp_ns, stamped_ns; /* of the newest entry, and when it was applied first */
+    bool is_short;                 /* by the newest entry: puts are refused */
+    uint64_t short_ns;             /* when a disk was mended that had been short of space */
     uint64_t clock_ahead_ns;       /* that wall clocks have led the cluster's ahead of time */
 };
 
@@ -347,6 +355,18 @@ void sim_digest_differs(void *data, const char *sentence);
 void sim_clock_ask(void *data, uint64_t id);
 /* An entry with this stamp was applied as the first. */
 void sim_clock_stamped(struct sim *s, uint64_t stamp_ns);
+
+/* ---- sim_space.c ---- */
+
+/* What each disk of a cluster has to keep free. */
+#define SIM_RESERVE_SPACE (256 * CB_MIB)
+/* For core_env. */
+uint64_t sim_space_free(void *data);
+void sim_space_ask(void *data, uint64_t id);
+/* What an entry that was applied as the first has made of it. */
+void sim_space_applied(struct sim *s, bool is_short);
+/* After the faults. */
+void sim_space_end(struct sim *s);
 
 /* ---- sim_state.c ---- */
 

@@ -78,6 +78,7 @@ void sim_answers_result(void *data, uint64_t session, const struct jsm_result *r
 {
     struct sim *s = data;
     struct sim_answers *a = s->answers;
+    s->counters.puts_refused += r->outcome == JSM_OUT_OF_MEMORY;
     a->results = room(a->results, a->n_results, &a->cap_results, sizeof a->results[0]);
     a->results[a->n_results++] = (struct result){
         .instance = sim_answers_instance(a, session),
@@ -111,7 +112,7 @@ static enum hist_result expected(const struct result *x)
     case JSM_NOT_FOUND:
         return HIST_NOT_FOUND;
     case JSM_OUT_OF_MEMORY:
-        return HIST_ERROR;
+        return HIST_NO_ROOM;
     case JSM_INSERTED:
     case JSM_USING:
     case JSM_WATCHING:
@@ -166,8 +167,9 @@ static bool is_answer(const struct hist_record *r, const struct result *x)
     case JSM_DEADLINE_SOON:
     case JSM_TIMED_OUT:
         return r->op == HIST_RESERVE;
-    case JSM_NOT_FOUND:
     case JSM_OUT_OF_MEMORY:
+        return r->op == HIST_PUT;
+    case JSM_NOT_FOUND:
     case JSM_OUTCOME_END:
         break;
     }

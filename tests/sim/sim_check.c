@@ -290,6 +290,7 @@ void sim_check_end(struct sim *s)
             sim_oracle_compare(s->oracle, id, core_machine(s->nodes[id].core));
         }
     }
+    sim_space_end(s);
     sim_answers_check(s);
     check_history(s);
     count_commands(s);

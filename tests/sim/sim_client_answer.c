@@ -17,7 +17,8 @@ struct form {
 static const struct form forms[SC_KIND_COUNT][FORMS_MAX] = {
     [SC_PUT] = {{"INSERTED", SC_NUMBER, HIST_OK},
                 {"BURIED", SC_NUMBER, HIST_INSERTED_BURIED},
-                {"DRAINING", SC_WORD, HIST_REJECTED}},
+                {"DRAINING", SC_WORD, HIST_REJECTED},
+                {"OUT_OF_MEMORY", SC_WORD, HIST_NO_ROOM}},
     [SC_USE] = {{"USING", SC_TUBE, HIST_OK}},
     [SC_WATCH] = {{"WATCHING", SC_NUMBER, HIST_OK}},
     [SC_IGNORE] = {{"WATCHING", SC_NUMBER, HIST_OK}, {"NOT_IGNORED", SC_WORD, HIST_NOT_IGNORED}},

@@ -308,7 +308,7 @@ const char *sc_take_effect(struct sim_client *c,
     if (sc_brings_job(s->kind)) {
         c->n_reserves--;
     }
-    if (a->result == HIST_ERROR) {
+    if (a->result == HIST_ERROR || a->result == HIST_NO_ROOM) {
         return NULL; /* nothing was done */
     }
     return conclude(c, s, a, now_ns);

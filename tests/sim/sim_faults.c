@@ -155,6 +155,7 @@ static void mend_full(struct sim *s, unsigned who, uint64_t what)
 {
     (void)what;
     sim_node_set_full(&s->nodes[who], false);
+    s->short_ns = sim_now(s);
 }
 
 static void do_disk_full(struct sim *s)
@@ -270,6 +271,7 @@ static void (*const what_to_do[SIM_FAULT_COUNT])(struct sim *s) = {
     [SIM_FAULT_PAUSE] = do_pause,
     [SIM_FAULT_SLOW_DISK] = do_slow_disk,
     [SIM_FAULT_DISK_FULL] = do_disk_full,
+    [SIM_FAULT_DISK_LOW] = sim_fault_disk_low,
     [SIM_FAULT_EIO] = do_eio,
     [SIM_FAULT_ROT] = do_rot,
     [SIM_FAULT_CLOCK] = do_clock,
@@ -322,6 +324,8 @@ static void mend_node(struct sim_node *n)
 {
     struct sim *s = n->sim;
     sim_node_set_full(n, false);
+    n->disk_is_low = false;
+    s->short_ns = sim_now(s);
     n->fake->append_status = 0;
     n->fake->faults.max_ns = s->options.disk_ns * 2;
     if (n->rot_hidden > 0 || n->fake->faults.load_status != 0) {

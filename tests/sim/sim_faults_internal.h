@@ -49,6 +49,10 @@ void sim_fault_stranger(struct sim *s);
 void sim_fault_cut(struct sim *s);
 void sim_fault_gap(struct sim *s);
 
+/* ---- sim_space.c ---- */
+
+void sim_fault_disk_low(struct sim *s);
+
 /* ---- sim_faults_moments.c ---- */
 
 void sim_fault_crash_shortly(struct sim *s);

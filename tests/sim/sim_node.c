@@ -253,6 +253,7 @@ static void watch(void *data, const struct replica_entry *e, const struct jsm *m
     sim_oracle_applied(n->sim->oracle, n->id, e->index, e->term, e->bytes, machine);
     if (is_first) {
         sim_clock_stamped(n->sim, jsm_stamp_ns(machine));
+        sim_space_applied(n->sim, jsm_is_short_of_space(machine));
     }
 }
 
@@ -283,6 +284,7 @@ static void make_core(struct sim_node *n)
     struct core_config config = {
         .self = n->id,
         .session_timeout_ns = n->sim->options.session_timeout_ns,
+        .reserve_space = SIM_RESERVE_SPACE,
         .state_part_size = n->sim->options.part_size,
         .session_queue_bytes = n->sim->options.queue_bytes,
         .data_dir = n->dir,
@@ -308,6 +310,8 @@ static void make_core(struct sim_node *n)
         .ask_clock = sim_clock_ask,
         .ask_digests = sim_digest_ask,
         .differs = sim_digest_differs,
+        .free_space = sim_space_free,
+        .ask_space = sim_space_ask,
         .ask_state = sim_state_ask,
         .answer_state = sim_state_answer,
         .die = die,
@@ -388,6 +392,7 @@ void sim_node_boot(struct sim_node *n)
     }
     for (uint32_t id = 1; id <= SIM_NODES_MAX; id++) {
         n->clock_calls[id]++; /* those of the process before */
+        n->space_calls[id]++;
     }
     sim_state_boot(n);
     n->store = sim_store_open(n, on_store_notify);

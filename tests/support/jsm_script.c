@@ -315,6 +315,12 @@ static void run_limits(struct jsm_script *s)
     one_item(s, (struct jsm_item){.kind = JSM_ITEM_LIMITS, .limits = limits});
 }
 
+static void run_space(struct jsm_script *s)
+{
+    bool is_short = strcmp(jsm_script_word(s, 1), "short") == 0;
+    one_item(s, (struct jsm_item){.kind = JSM_ITEM_SPACE, .number = is_short});
+}
+
 static void run_tick(struct jsm_script *s)
 {
     jsm_script_apply(s, NULL, 0);
@@ -324,8 +330,9 @@ static const struct {
     const char *name;
     void (*run)(struct jsm_script *s);
 } actions[] = {
-    {"open", run_open}, {"expire", run_expire}, {"attached", run_attached}, {"resume", run_resume},
-    {"ack", run_ack},   {"count", run_count},   {"tick", run_tick},         {"limits", run_limits},
+    {"open", run_open},     {"expire", run_expire}, {"attached", run_attached},
+    {"resume", run_resume}, {"ack", run_ack},       {"count", run_count},
+    {"tick", run_tick},     {"limits", run_limits}, {"space", run_space},
 };
 
 /* ---- running ---- */

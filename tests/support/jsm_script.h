@@ -15,6 +15,7 @@
  *   head c1 ready 1; head c1 buried -    peek-ready, ...
  *   open p1 5.7 ADDRESS                  incarnation 5.7; a first use of c1 opens p1 with 1.0
  *   expire p1; attached p1; resume; ack p1 10; count 3 7; limits 100 1000 (jobs, bytes)
+ *   space short; space enough
  *
  * c1, c2, ... are connections of proxy p1, d1, d2, ... of p2, e1, e2, ... of p3. A line may hold
  * several statements parted by "; ". A `c1>` forgets the answers to c1 that were not looked at.

@@ -25,6 +25,7 @@
 #define CB_ID_MAX ((UINT64_C(1) << 53) - 1) /* ids stay exact in a double (design D13) */
 #define CB_CLUSTER_NODES_MAX 7
 #define CB_CHANGE_TEXT_MAX 512 /* what an operator is told of a change of the members */
+#define CB_WAITS_TEXT_MAX 512  /* what an operator is told that a node waits for */
 /* A clock of the cluster that a member tells, in ns, so that no sum overflows: 146 years. */
 #define CB_CLUSTER_CLOCK_MAX (UINT64_C(1) << 62)
 #define CB_STATUS_COUNTERS_MAX                                                                     \
@@ -105,6 +106,14 @@
 #define CB_STORE_LOCAL_NAME_MAX 64
 #define CB_STORE_LOCAL_MAX (64 * CB_KIB) /* a fact of the node alone: a list of members at most */
 #define CB_STORE_IDENTITY_MAX 255        /* of a node's or a cluster's name in the directory */
+
+/* A file of this size is kept for a start on a full disk... */
+#define CB_BALLAST_SIZE CB_MIB
+/* ...which needs as much: libraft looks with a file of 4 KiB what the file system can do. */
+#define CB_START_ROOM (64 * CB_KIB)
+
+/* What is read again each second to be checked, at most: no disk is faster. */
+#define CB_SCRUB_RATE_MAX (16 * CB_KIB * CB_MIB)
 
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024

@@ -101,6 +101,11 @@ void wire_status_encode(const struct wire_status *m, struct cb_buf *out)
         .durable = m->durable,
         .n_counters = m->n_counters,
         .counters = wire_arena_take(&a, m->n_counters * sizeof(*p.counters)),
+        .free_known = m->free_known,
+        .free = m->free,
+        .reserve = m->reserve,
+        .puts_refused = m->puts_refused,
+        .waits = wire_text(&a, m->waits),
     };
     for (uint32_t i = 0; i < m->n_members; i++) {
         p.members[i] = make_member(&a, &m->members[i]);
@@ -108,32 +113,6 @@ void wire_status_encode(const struct wire_status *m, struct cb_buf *out)
     for (uint32_t i = 0; i < m->n_counters; i++) {
         p.counters[i] = make_counter(&a, &m->counters[i]);
     }
-    wire_pack(&p.base, out);
-    wire_arena_fini(&a);
-}
-
-void wire_identify_request_encode(const struct wire_identify_request *m, struct cb_buf *out)
-{
-    const Coolbeans__V1__IdentifyRequest p = {
-        .base = BASE(identify_request),
-        .cluster = m->cluster,
-        .id = m->id,
-    };
-    wire_pack(&p.base, out);
-}
-
-void wire_identify_reply_encode(const struct wire_identify_reply *m, struct cb_buf *out)
-{
-    struct wire_arena a;
-    wire_arena_init(&a, 0);
-    const Coolbeans__V1__IdentifyReply p = {
-        .base = BASE(identify_reply),
-        .state = (Coolbeans__V1__IdentifyReply__State)m->state,
-        .cluster = m->cluster,
-        .id = m->id,
-        .name = wire_text(&a, m->name),
-        .gone = m->is_gone,
-    };
     wire_pack(&p.base, out);
     wire_arena_fini(&a);
 }
@@ -239,6 +218,11 @@ static void set_status(struct wire_status *m, const Coolbeans__V1__StatusReply *
     m->record_format = p->record_format;
     m->serving = p->serving != 0;
     m->durable = p->durable;
+    m->free_known = p->free_known != 0;
+    m->free = p->free;
+    m->reserve = p->reserve;
+    m->puts_refused = p->puts_refused != 0;
+    m->waits = cb_span_str(p->waits);
 }
 
 static enum wire_error take_status(struct wire_status *m, const Coolbeans__V1__StatusReply *p)
@@ -249,6 +233,7 @@ static enum wire_error take_status(struct wire_status *m, const Coolbeans__V1__S
     set_status(m, p);
     const struct cb_span texts[] = {m->name, m->role, m->version};
     enum wire_error e = check_texts(texts, sizeof(texts) / sizeof(texts[0]), CB_NODE_NAME_MAX);
+    e = e == WIRE_OK ? wire_check_text(m->waits, CB_WAITS_TEXT_MAX) : e;
     for (size_t i = 0; e == WIRE_OK && i < p->n_members; i++) {
         e = add_member(m, p->members[i]);
     }
@@ -271,48 +256,6 @@ enum wire_error wire_status_decode(struct wire_status *m, struct cb_span bytes)
         wire_status_clear(m);
     }
     return e;
-}
-
-static enum wire_error take_identify_request(void *to, const void *from)
-{
-    struct wire_identify_request *m = to;
-    const Coolbeans__V1__IdentifyRequest *p = from;
-    *m = (struct wire_identify_request){.cluster = p->cluster, .id = p->id};
-    return WIRE_OK;
-}
-
-enum wire_error wire_identify_request_decode(struct wire_identify_request *m, struct cb_span bytes)
-{
-    *m = (struct wire_identify_request){0};
-    return wire_decode_copied(m, &coolbeans__v1__identify_request__descriptor, bytes,
-                              take_identify_request);
-}
-
-static enum wire_error take_identify_reply(void *to, const void *from)
-{
-    struct wire_identify_reply *m = to;
-    const Coolbeans__V1__IdentifyReply *p = from;
-    struct cb_span name = cb_span_str(p->name);
-    m->state = (uint32_t)p->state;
-    m->cluster = p->cluster;
-    m->id = p->id;
-    m->is_gone = p->gone != 0;
-    if (m->state == 0 || m->state >= WIRE_IDENTIFY_STATE_END) {
-        return WIRE_BAD_OP;
-    }
-    enum wire_error e = wire_check_text(name, CB_NODE_NAME_MAX);
-    if (e == WIRE_OK) {
-        memcpy(m->name_bytes, name.ptr, name.len);
-        m->name = cb_span(m->name_bytes, name.len);
-    }
-    return e;
-}
-
-enum wire_error wire_identify_reply_decode(struct wire_identify_reply *m, struct cb_span bytes)
-{
-    *m = (struct wire_identify_reply){0};
-    return wire_decode_copied(m, &coolbeans__v1__identify_reply__descriptor, bytes,
-                              take_identify_reply);
 }
 
 static enum wire_error take_clock_request(void *to, const void *from)

@@ -50,6 +50,11 @@ struct wire_status {
     uint32_t n_members, cap_members;
     bool serving;
     uint64_t durable;
+    bool free_known;
+    uint64_t free;
+    uint64_t reserve;
+    bool puts_refused;
+    struct cb_span waits; /* at most CB_WAITS_TEXT_MAX */
     struct wire_status_counter *counters;
     uint32_t n_counters, cap_counters;
     struct wire_arena *arena; /* decode only */
@@ -73,6 +78,8 @@ struct wire_identify_reply {
     uint64_t cluster;
     uint64_t id;
     bool is_gone;
+    bool free_known;
+    uint64_t free;
     struct cb_span name; /* decoded: lies in `name_bytes`, so the struct stays where it is */
     uint8_t name_bytes[CB_NODE_NAME_MAX];
 };

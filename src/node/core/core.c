@@ -95,6 +95,7 @@ void core_started(struct core *c)
     replica_durable(c->replica, c->spans.durable.index);
     core_clock_turn(c);
     core_digest_turn(c);
+    core_space_turn(c);
 }
 
 void core_turn(struct core *c)
@@ -135,6 +136,9 @@ void core_timer_fired(struct core *c, enum core_timer which)
         return;
     case CORE_TIMER_DIGEST:
         core_digest_turn(c);
+        return;
+    case CORE_TIMER_SPACE:
+        core_space_turn(c);
         return;
     case CORE_TIMER_COUNT:
         break;

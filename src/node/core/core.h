@@ -32,6 +32,13 @@ struct core;
 
 /* Between two questions to a member for its digests. */
 #define CORE_ASK_DIGESTS_NS (5 * CB_NS_PER_S)
+/* Between two looks of a leader at the free space of the members' disks (design D9), and how long
+ * an answer counts. One who is silent for longer is down, or as good as that: it can take no entry.
+ */
+#define CORE_SPACE_NS CB_NS_PER_S
+#define CORE_SPACE_SILENT_NS (10 * CB_NS_PER_S)
+/* What nobody can say of a disk: it counts as room. */
+#define CORE_SPACE_UNKNOWN UINT64_MAX
 
 /* The answer to a question for a part of a state comes within this time, or not at all. */
 #define CORE_STATE_LATE_NS (5 * CB_NS_PER_S)
@@ -43,6 +50,7 @@ enum core_timer {
     CORE_TIMER_COPY,     /* CLOCK_MONOTONIC */
     CORE_TIMER_CLOCK,    /* CLOCK_MONOTONIC */
     CORE_TIMER_DIGEST,   /* CLOCK_MONOTONIC */
+    CORE_TIMER_SPACE,    /* CLOCK_MONOTONIC */
     CORE_TIMER_COUNT
 };
 
@@ -114,6 +122,11 @@ struct core_env {
     /* The state of this member is not that of the others: it must hand over what it leads, and end
      * with that sentence, and not come back with this state. */
     void (*differs)(void *data, const char *sentence);
+    /* Bytes that are free on the disk with the data directory; CORE_SPACE_UNKNOWN. */
+    uint64_t (*free_space)(void *data);
+    /* Ask that member for what free_space gives there; core_space_answered follows, not from within
+     * the call, sooner or later. One question to a member at a time. */
+    void (*ask_space)(void *data, uint64_t id);
     /* Ask that member for a part of its state; core_state_came follows, not from within the call,
      * with NULL at the latest some CORE_STATE_LATE_NS later. One question at a time. */
     void (*ask_state)(void *data, uint64_t id, const struct core_state_ask *ask);
@@ -130,6 +143,7 @@ struct core_config {
     size_t n_members;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
+    uint64_t reserve_space;     /* bytes that a majority keeps free for what makes room; 0: none */
     size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
     size_t session_queue_bytes; /* as the proposer's */
     const char *data_dir;       /* for sentences alone; lives as long as the core */
@@ -178,6 +192,8 @@ void core_digests_answered(struct core *c,
                            uint64_t id,
                            const struct core_checkpoint *told,
                            uint32_t n);
+/* What member `id` said; NULL: nothing. CORE_SPACE_UNKNOWN: it does not know. A turn follows. */
+void core_space_answered(struct core *c, uint64_t id, const uint64_t *free_bytes);
 
 /* Member `from` asks for a part of the state; `call` comes back with the answer, once, from within
  * this call or later. After core_state_stop each is answered at once. */

@@ -1,7 +1,7 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
  * core_copy.c and core_install.c states to and from other members, core_clock.c asks them for their
- * clocks, core_digest.c for digests of their states. */
+ * clocks, core_space.c for the room on their disks, core_digest.c for digests of their states. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
 
@@ -47,6 +47,20 @@ struct core_digests {
     bool is_told; /* that this node differs */
 };
 
+/* A member's disk, as this leader knows it. */
+struct core_disk {
+    uint64_t id; /* 0: the slot is free */
+    bool is_asked;
+    uint64_t heard_ns; /* CLOCK_MONOTONIC of the last answer, or of when this term began for it */
+    bool is_known;     /* it has answered in this term */
+    bool is_low;       /* while it is known */
+};
+
+struct core_space {
+    uint64_t term; /* of what is known; another one: nothing is */
+    struct core_disk disks[CB_RAFT_CONF_MAX];
+};
+
 struct core {
     struct core_config config;
     struct core_env env;
@@ -63,6 +77,7 @@ struct core {
     uint32_t n_others;
     struct core_asked asked[CB_RAFT_CONF_MAX];
     struct core_digests digests;
+    struct core_space space;
     struct cb_list copies;        /* struct copy: states on their way to other members */
     uint64_t copy_number;         /* of the last one */
     bool is_stopped;              /* core_state_stop */
@@ -112,6 +127,10 @@ void core_digest_note(struct core *c);
 void core_digest_swapped(struct core *c);
 /* Asks the others, and comes again by the timer. */
 void core_digest_turn(struct core *c);
+/* ---- core_space.c ---- */
+
+/* Looks at the disks while this member leads, and comes again by the timer. */
+void core_space_turn(struct core *c);
 
 /* ---- core_copy.c ---- */
 

@@ -188,6 +188,17 @@ static void on_serving(void *data, bool serving)
     c->env.serving(c->env.data, serving);
 }
 
+static void log_space(bool is_short)
+{
+    if (is_short) {
+        cb_log(CB_LOG_ERROR, "space.short",
+               "err=\"too few members have --reserve-space free on their disks; puts are answered "
+               "OUT_OF_MEMORY until enough of them have\"");
+    } else {
+        cb_log(CB_LOG_INFO, "space.enough", "msg=\"puts are taken again\"");
+    }
+}
+
 static void on_log(void *data, enum proposer_log what, const char *text, uint64_t number)
 {
     (void)data;
@@ -204,6 +215,9 @@ static void on_log(void *data, enum proposer_log what, const char *text, uint64_
         return;
     case PROPOSER_LOG_SPACE_AGAIN:
         cb_log(CB_LOG_INFO, "log.accepts", "msg=\"the log takes entries again\"");
+        return;
+    case PROPOSER_LOG_PUTS_REFUSED:
+        log_space(number != 0);
         return;
     case PROPOSER_LOG_SESSION_OPENED:
         cb_log(CB_LOG_INFO, "session.opened", "session=%" PRIu64, number);

@@ -100,6 +100,9 @@ void entry_item_encode(struct cb_buf *out, const struct jsm_item *item)
         cb_put_varint(out, item->limits.jobs);
         cb_put_varint(out, item->limits.bytes);
         break;
+    case JSM_ITEM_SPACE:
+        cb_put_varint(out, item->number);
+        break;
     case JSM_ITEM_KIND_END:
         CB_UNREACHABLE("an item without a kind");
     }

@@ -133,6 +133,9 @@ static void get_item(struct cb_reader *r, struct jsm_item *item)
         item->limits.jobs = cb_get_varint(r);
         item->limits.bytes = cb_get_varint(r);
         break;
+    case JSM_ITEM_SPACE:
+        item->number = cb_get_varint_max(r, 1);
+        break;
     case JSM_ITEM_KIND_END:
     default:
         r->failed = true;

@@ -194,6 +194,9 @@ static void apply_item(struct jsm *m, const struct jsm_item *item)
     case JSM_ITEM_LIMITS:
         m->limits = item->limits;
         return;
+    case JSM_ITEM_SPACE:
+        m->is_short_of_space = item->number != 0;
+        return;
     case JSM_ITEM_KIND_END:
         break;
     }
@@ -250,6 +253,11 @@ uint64_t jsm_stamp_ns(const struct jsm *m)
 struct jsm_limits jsm_limits_now(const struct jsm *m)
 {
     return m->limits;
+}
+
+bool jsm_is_short_of_space(const struct jsm *m)
+{
+    return m->is_short_of_space;
 }
 
 uint64_t jsm_body_bytes(const struct jsm *m)

@@ -72,6 +72,7 @@ enum jsm_item_kind {
     JSM_ITEM_COUNTS,   /* counter, number: an increment */
     JSM_ITEM_REQUEST,  /* session, number, command */
     JSM_ITEM_LIMITS,   /* limits: from here on */
+    JSM_ITEM_SPACE,    /* number: 1: from here on the disks are short of space; 0: no more */
     JSM_ITEM_KIND_END
 };
 
@@ -91,7 +92,7 @@ struct jsm_limits {
 struct jsm_item {
     enum jsm_item_kind kind;
     uint64_t session; /* log index of the entry that opened it */
-    uint64_t number;  /* request number, result number, or the increment of COUNTS */
+    uint64_t number;  /* request number, result number, the increment of COUNTS, SPACE's word */
     enum jsm_counter counter;
     struct jsm_incarnation incarnation;
     struct cb_span name;
@@ -126,6 +127,9 @@ uint64_t jsm_next_due_ns(const struct jsm *m);
 
 /* As the last JSM_ITEM_LIMITS said. */
 struct jsm_limits jsm_limits_now(const struct jsm *m);
+/* As the last JSM_ITEM_SPACE said. While it is true a put is answered OUT_OF_MEMORY and has no
+ * other effect; nothing else is refused (design D9). */
+bool jsm_is_short_of_space(const struct jsm *m);
 /* Of all jobs' bodies. */
 uint64_t jsm_body_bytes(const struct jsm *m);
 

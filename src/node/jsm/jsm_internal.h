@@ -201,6 +201,7 @@ struct jsm {
     uint64_t counters[JSM_COUNTER_COUNT];
     uint64_t job_timeouts, total_jobs, total_connections;
     struct jsm_limits limits;
+    bool is_short_of_space;
 
     struct cb_map jobs; /* id -> job */
     struct cb_pool job_pool;

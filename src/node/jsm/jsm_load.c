@@ -52,6 +52,9 @@ static bool load_globals(struct load *l)
         m->limits.jobs = cb_get_varint(r);
         m->limits.bytes = cb_get_varint(r);
     }
+    if (format >= JSM_RECORD_FORMAT_SPACE) {
+        m->is_short_of_space = cb_get_varint_max(r, 1) != 0;
+    }
     set_stored(l, &m->stored);
     return cb_reader_done(r) && m->index > 0 && m->next_job_id > 0;
 }

@@ -17,7 +17,7 @@ static bool has_room(const struct jsm *m, const struct jsm_command *cmd)
     const struct jsm_limits *l = &m->limits;
     bool fits =
         l->bytes == 0 || (m->body_bytes <= l->bytes && cmd->body.len <= l->bytes - m->body_bytes);
-    return fits && (l->jobs == 0 || m->jobs.len < l->jobs);
+    return fits && !m->is_short_of_space && (l->jobs == 0 || m->jobs.len < l->jobs);
 }
 
 static void put(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)

@@ -167,6 +167,7 @@ static void encode_globals(const struct jsm *m, struct cb_buf *b)
     }
     cb_put_varint(b, m->limits.jobs);
     cb_put_varint(b, m->limits.bytes);
+    cb_put_u8(b, m->is_short_of_space);
 }
 
 static void encode_tube(const struct jsm_tube *t, struct cb_buf *b)

@@ -5,8 +5,9 @@
 #ifndef CB_NODE_JSM_JSM_RECORD_H
 #define CB_NODE_JSM_JSM_RECORD_H
 
-#define JSM_RECORD_FORMAT 2
+#define JSM_RECORD_FORMAT 3
 #define JSM_RECORD_FORMAT_LIMITS 2 /* since when the globals hold the limits */
+#define JSM_RECORD_FORMAT_SPACE 3  /* and whether the disks are short of space */
 
 enum { JSM_SESSION_SUSPENDED = 1, JSM_SESSION_BLOCKED = 2, JSM_SESSION_FLAGS = 3 };
 

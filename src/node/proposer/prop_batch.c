@@ -27,6 +27,12 @@ static bool limits_differ(const struct proposer *p)
     return have.jobs != want->jobs || have.bytes != want->bytes;
 }
 
+static bool space_differs(const struct proposer *p)
+{
+    bool have = p->short_proposed ? p->short_told : jsm_is_short_of_space(p->machine);
+    return p->knows_space && have != p->is_short;
+}
+
 static bool needs_entry(const struct proposer *p, uint64_t now_ns)
 {
     if (p->is_built || !p->resume_proposed) {
@@ -36,7 +42,8 @@ static bool needs_entry(const struct proposer *p, uint64_t now_ns)
         return false; /* RESUME stands alone */
     }
     return !cb_list_is_empty(&p->queued) || !cb_list_is_empty(&p->opening) || p->n_expiring > 0 ||
-           p->reads_batch > p->batch || p->ack_is_urgent || limits_differ(p) || is_due(p, now_ns);
+           p->reads_batch > p->batch || p->ack_is_urgent || limits_differ(p) || space_differs(p) ||
+           is_due(p, now_ns);
 }
 
 /* Ahead of the requests of the same entry. */
@@ -47,6 +54,18 @@ static void add_limits(struct proposer *p)
         p->limits_proposed = true;
         struct jsm_item item = {.kind = JSM_ITEM_LIMITS, .limits = p->limits};
         entry_builder_add(&p->builder, &item);
+    }
+}
+
+/* The same. */
+static void add_space(struct proposer *p)
+{
+    if (space_differs(p)) {
+        p->short_proposed = true;
+        p->short_told = p->is_short;
+        struct jsm_item item = {.kind = JSM_ITEM_SPACE, .number = p->is_short};
+        entry_builder_add(&p->builder, &item);
+        p->env.log(p->env.data, PROPOSER_LOG_PUTS_REFUSED, "", p->is_short);
     }
 }
 
@@ -170,6 +189,7 @@ static void build(struct proposer *p)
         return;
     }
     add_limits(p);
+    add_space(p);
     add_acks(p);
     add_counts(p);
     add_expires(p);
@@ -297,6 +317,8 @@ void prop_batch_reset(struct proposer *p)
     p->resume_proposed = false;
     p->ack_is_urgent = false;
     p->limits_proposed = false;
+    p->knows_space = false;
+    p->short_proposed = false;
     p->n_flights = 0;
     p->applied_batch = 0;
     p->reads_batch = 0;

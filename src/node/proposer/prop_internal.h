@@ -116,6 +116,10 @@ struct proposer {
     bool ack_is_urgent; /* acknowledgements alone are worth an entry */
     bool limits_proposed;
     struct jsm_limits limits; /* the last that were proposed in this term */
+    bool knows_space;         /* in this term... */
+    bool is_short;            /* ...the owner has said so, */
+    bool short_proposed;      /* ...and the log was told `short_told` */
+    bool short_told;
     struct prop_flight building;
     struct prop_flight flights[CB_ENTRIES_IN_FLIGHT_MAX]; /* oldest first */
     uint32_t n_flights;

@@ -198,6 +198,12 @@ void proposer_turn(struct proposer *p)
     set_timer(p);
 }
 
+void proposer_short_of_space(struct proposer *p, bool is_short)
+{
+    p->knows_space = p->is_leading;
+    p->is_short = is_short;
+}
+
 /* ---- the clocks of other members ---- */
 
 struct prop_clock_word proposer_clock_tell(const struct proposer *p)

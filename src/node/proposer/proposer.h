@@ -49,6 +49,7 @@ enum proposer_log {
     PROPOSER_LOG_STEPS_DOWN,
     PROPOSER_LOG_NO_SPACE,
     PROPOSER_LOG_SPACE_AGAIN,
+    PROPOSER_LOG_PUTS_REFUSED, /* number: 1: from here on; 0: no more */
     PROPOSER_LOG_SESSION_OPENED,
     PROPOSER_LOG_SESSION_EXPIRED,
     PROPOSER_LOG_CLOCK_FROM_WALL, /* number: seconds that the cluster clock was moved by */
@@ -97,6 +98,11 @@ struct proposer *proposer_create(const struct proposer_config *config,
 void proposer_destroy(struct proposer *p);
 /* The state of another node has taken the machine's place; only while not leading. */
 void proposer_set_machine(struct proposer *p, const struct jsm *machine);
+
+/* Too few disks have room, or enough, as far as the owner knows; while this node leads, the log is
+ * told so (design D9). Until it is called for the first time as leader, what the log says stays. A
+ * turn follows. */
+void proposer_short_of_space(struct proposer *p, bool is_short);
 
 /* What the replica says of itself. `leader` is the address that a refused proxy is sent to, empty
  * when none is known. */

@@ -302,5 +302,7 @@ struct replica_status {
 };
 
 void replica_status(struct replica *r, struct replica_status *out);
+/* True while the log has something to write and the disk is full. */
+bool replica_waits_for_room(const struct replica *r);
 
 #endif

@@ -351,6 +351,12 @@ void replica_disk_check(struct replica *r)
     }
 }
 
+bool replica_waits_for_room(const struct replica *r)
+{
+    /* It is looked at each LATE_MS. */
+    return r->disk_full_ms != 0 && r->awake_ms - r->disk_full_ms < 3 * LATE_MS;
+}
+
 /* --- term and vote --- */
 
 int replica_io_set_term(struct raft_io *io, raft_term term)

@@ -20,6 +20,9 @@
 
 /* libraft's retry of a failed write corrupts memory; the watchdog must come first. */
 #define DISK_RETRY_AFTER_WATCHDOG_MS 5000
+/* But the making of a segment, all that a full disk makes fail, may be tried again soon. */
+#define DISK_RETRY_WHEN_FULL_MS 1000
+#define DISK_LOOK_EVERY_MS 100
 /* libraft counts the room of its two prepared files in KiB, in 16 bits. */
 #define SEGMENT_SIZE_MAX (16 * CB_MIB)
 
@@ -28,6 +31,8 @@ struct replica_uv {
     struct replica *r;
     struct replica_net net;
     uv_check_t check;
+    unsigned disk_retry_ms; /* of a disk that is not full */
+    uint64_t looked_ms;     /* when it was last asked whether it is */
     int lock_fd;
     char dir[PATH_MAX];
     char listen[CB_ADDRESS_MAX];
@@ -164,7 +169,8 @@ static void init_io(struct replica_uv *u,
     size_t segment = uv->segment_size == 0 ? CB_RAFT_SEGMENT_SIZE : uv->segment_size;
     CB_ASSERT(segment <= SEGMENT_SIZE_MAX);
     raft_uv_set_segment_size(io, segment);
-    raft_uv_set_disk_retry(io, config->disk_timeout_ms + DISK_RETRY_AFTER_WATCHDOG_MS);
+    u->disk_retry_ms = config->disk_timeout_ms + DISK_RETRY_AFTER_WATCHDOG_MS;
+    raft_uv_set_disk_retry(io, u->disk_retry_ms);
     raft_uv_set_auto_recovery(io, false); /* it would drop acknowledged entries */
     raft_uv_set_tracer(io, NULL);
 }
@@ -181,9 +187,21 @@ static void init_net(struct replica_uv *u,
     replica_net_init(&u->net, u->loop, &link);
 }
 
+/* Seldom tries would let a log that has room again wait for longer than the watchdog does. */
+static void pace_retries(struct replica_uv *u)
+{
+    uint64_t now_ms = uv_now(u->loop);
+    if (now_ms - u->looked_ms >= DISK_LOOK_EVERY_MS) {
+        bool is_full = free_bytes(u) < CB_RAFT_DISK_FULL_BELOW;
+        raft_uv_set_disk_retry(&u->net.io, is_full ? DISK_RETRY_WHEN_FULL_MS : u->disk_retry_ms);
+        u->looked_ms = now_ms;
+    }
+}
+
 static void on_check(uv_check_t *check)
 {
     struct replica_uv *u = check->data;
+    pace_retries(u);
     link_flush(u->net.link); /* what answers to what was read does not wait for a batch */
     replica_turn(u->r);
     link_flush(u->net.link);

@@ -15,7 +15,6 @@
 #define MAP_SIZE_MIN CB_MIB
 /* Below this a failing map is not for want of address space. */
 #define MAP_SIZE_FALLBACK_MIN (1024 * CB_MIB)
-#define META_KEY "meta"
 /* LMDB's own default. One slot per read transaction: of the copies and, while they run, of other
  * calls that read. */
 #define READERS_MAX 126
@@ -106,7 +105,7 @@ enum store_result store_env_get_meta(struct store_env *e,
                                      struct store_meta *out,
                                      struct store_error *err)
 {
-    MDB_val k = store_val(cb_span_str(META_KEY));
+    MDB_val k = store_val(cb_span_str(STORE_META_KEY));
     MDB_val v;
     int rc = mdb_get(txn, e->node, &k, &v);
     if (rc == MDB_NOTFOUND || (rc == 0 && v.mv_size > CB_STORE_LOCAL_MAX)) {
@@ -122,7 +121,7 @@ int store_env_put_meta(struct store_env *e, MDB_txn *txn, const struct store_met
 {
     struct cb_buf bytes = CB_BUF_NULL;
     store_meta_encode(meta, &bytes);
-    MDB_val k = store_val(cb_span_str(META_KEY));
+    MDB_val k = store_val(cb_span_str(STORE_META_KEY));
     MDB_val v = store_val(cb_buf_span(&bytes));
     int rc = mdb_put(txn, e->node, &k, &v, 0);
     cb_buf_fini(&bytes);

@@ -9,6 +9,7 @@
 #include "node/store/store_env.h"
 
 #define STORE_CHECKSUM_SIZE 8
+#define STORE_META_KEY "meta"       /* of the meta record, in the table "node" */
 #define STORE_LOCAL_PREFIX "local/" /* of the keys of local values in the table "node" */
 
 struct store_env {

@@ -17,8 +17,7 @@
 #define MAP_SIZE_DEFAULT CB_STORE_MAP_SIZE
 #endif
 
-/* The present database, to be given back with store_env_unref. */
-static struct store_env *env_take(struct lmdb_store *s)
+struct store_env *lmdb_env_take(struct lmdb_store *s)
 {
     lmdb_lock(s);
     struct store_env *e = store_env_ref(s->env);
@@ -72,7 +71,7 @@ static enum store_result lmdb_load(struct store *base,
                                    struct store_meta *meta,
                                    struct store_error *err)
 {
-    struct store_env *e = env_take(lmdb_of(base));
+    struct store_env *e = lmdb_env_take(lmdb_of(base));
     struct store_guard guard;
     store_guard_begin(&guard, lmdb_of(base)->dir.path);
     enum store_result result = store_env_scan(e, fn, data, meta, err);
@@ -84,8 +83,11 @@ static enum store_result lmdb_load(struct store *base,
 static enum store_result
 lmdb_read(struct store *base, struct cb_span key, struct cb_buf *out, struct store_error *err)
 {
-    struct store_env *e = env_take(lmdb_of(base));
+    struct store_env *e = lmdb_env_take(lmdb_of(base));
+    struct store_guard guard;
+    store_guard_begin(&guard, lmdb_of(base)->dir.path);
     enum store_result result = store_env_read(e, key, out, err);
+    store_guard_end(&guard);
     store_env_unref(e);
     return result;
 }
@@ -93,7 +95,7 @@ lmdb_read(struct store *base, struct cb_span key, struct cb_buf *out, struct sto
 static enum store_result
 lmdb_set_local(struct store *base, const char *name, struct cb_span value, struct store_error *err)
 {
-    struct store_env *e = env_take(lmdb_of(base));
+    struct store_env *e = lmdb_env_take(lmdb_of(base));
     enum store_result result = store_env_set_local(e, name, value, err);
     store_env_unref(e);
     return result;
@@ -102,7 +104,7 @@ lmdb_set_local(struct store *base, const char *name, struct cb_span value, struc
 static enum store_result
 lmdb_get_local(struct store *base, const char *name, struct cb_buf *out, struct store_error *err)
 {
-    struct store_env *e = env_take(lmdb_of(base));
+    struct store_env *e = lmdb_env_take(lmdb_of(base));
     enum store_result result = store_env_get_local(e, name, out, err);
     store_env_unref(e);
     return result;

@@ -54,6 +54,9 @@ static inline void lmdb_unlock(struct lmdb_store *s)
     (void)pthread_mutex_unlock(&s->mu);
 }
 
+/* The present database, to be given back with store_env_unref. */
+struct store_env *lmdb_env_take(struct lmdb_store *s);
+
 /* The operations of store_lmdb_state.c; see the functions of store.h of the same name. */
 enum store_result
 lmdb_copy_open(struct store *base, struct store_copy **out, struct store_error *err);

@@ -288,7 +288,10 @@ enum store_result lmdb_load_incoming(struct store *base,
     struct store_env *e = s->incoming != NULL ? store_env_ref(s->incoming) : NULL;
     lmdb_unlock(s);
     CB_ASSERT(e != NULL);
+    struct store_guard guard;
+    store_guard_begin(&guard, s->dir.path);
     enum store_result result = store_env_scan(e, fn, data, meta, err);
+    store_guard_end(&guard);
     store_env_unref(e);
     return result;
 }

@@ -23,6 +23,7 @@ GRPC, RAFT, CLIENTS = 11301, 11302, 11300
 NODE_NUMBERS = {"n1": 11, "n2": 12, "n3": 13}
 PROXY_NUMBERS = {"p1": 21, "p2": 22}
 CLIENT_NUMBER = 31
+RESERVE_MIB = 32  # their disks have 512 MiB in all where they can get full
 
 
 class Rig:
@@ -73,7 +74,8 @@ class Rig:
             disk = self.disks[name] = Disk(self, name, self.disk_kinds)
             disk.make()
             self.nodes[name] = Daemon(self, name, [self.bin / "coolbeans-node", "--name", name, "--data-dir",
-                                                   disk.data, "--cluster", members, "--insecure"])
+                                                   disk.data, "--cluster", members, "--insecure",
+                                                   "--reserve-space", f"{RESERVE_MIB}m"])
         for name in PROXY_NUMBERS:
             self.proxies[name] = Daemon(self, name, [self.bin / "coolbeans-proxy", "--nodes", self.grpc(), "--name",
                                                      name, "-l", self.net.hosts[name], "-p", CLIENTS])

@@ -70,6 +70,50 @@ static void the_table_shows_the_dead(void **state)
     assert_non_null(strstr(text, "One more failure stops the cluster"));
 }
 
+static void expect_in_table(const struct ctl_status *s, const char *what, bool is_there)
+{
+    char text[4096] = "";
+    FILE *f = fmemopen(text, sizeof(text), "w");
+    assert_non_null(f);
+    ctl_status_print_table(s, f);
+    assert_int_equal(fclose(f), 0);
+    if ((strstr(text, what) != NULL) != is_there) {
+        print_message("%s", text);
+    }
+    assert_int_equal(strstr(text, what) != NULL, is_there);
+}
+
+/* Who has how much room, and what follows from it, by the word of the leader. */
+static void the_table_shows_room_and_what_is_refused(void **state)
+{
+    (void)state;
+    struct ctl_status s = members(3, 3, true);
+    for (unsigned i = 0; i < 3; i++) {
+        s.members[i].free_known = i != 2;
+        s.members[i].free = (100 + 400 * i) * CB_MIB;
+        s.members[i].reserve = 256 * CB_MIB;
+    }
+    expect_in_table(&s, " 100M ", true);
+    expect_in_table(&s, " 500M ", true);
+    expect_in_table(&s, " ?  ", true);
+    expect_in_table(&s, "OUT_OF_MEMORY", false);
+    s.members[1].puts_refused = true; /* it may not know yet that this is over */
+    expect_in_table(&s, "OUT_OF_MEMORY", false);
+    s.members[0].puts_refused = true;
+    expect_in_table(&s, "too few members have 256M", true);
+    expect_in_table(&s, "  n1 has 100M\n", true);
+    expect_in_table(&s, "  n2 has", false);
+    expect_in_table(&s, "it waits", false);
+    (void)snprintf(s.members[2].waits, sizeof(s.members[2].waits), "it waits for room");
+    expect_in_table(&s, "\nn3: it waits for room\n", true);
+    s.members[0].free = 3 * 1024 * 1024 * CB_MIB / 2;
+    expect_in_table(&s, " 1.5T ", true);
+    s.members[0].free = UINT64_MAX;
+    expect_in_table(&s, "T ", true);
+    s.members[0].free = 0;
+    expect_in_table(&s, " 0B ", true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +121,7 @@ int main(void)
         cmocka_unit_test(without_a_leader_nothing_is_survived),
         cmocka_unit_test(only_voters_count),
         cmocka_unit_test(the_table_shows_the_dead),
+        cmocka_unit_test(the_table_shows_room_and_what_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,8 @@ static void no_invention(void **state)
         {"another body", IS(P3), PUT1 "20 30 2 peek ok id=1 len=1 hash=5\n", EXACT},
         {"refused", IS(P3),
          "0 10 1 put rejected tube=default len=1 ttr=1\n20 30 2 reserve ok id=1 len=1\n", EXACT},
+        {"refused for want of room", IS(P3),
+         "0 10 1 put no-room tube=default len=1 ttr=1\n20 30 2 reserve ok id=1 len=1\n", EXACT},
         {"failed", IS(P3) | IS(P14),
          "0 10 1 put error tube=default len=1 ttr=1\n20 30 2 reserve ok id=1 len=1\n", EXACT},
         {"a tube that is not watched", IS(P3),

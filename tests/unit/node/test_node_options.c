@@ -76,6 +76,8 @@ static void defaults(void **state)
     assert_int_equal(o.heartbeat_ms, 100);
     assert_int_equal(o.session_timeout_ns, 30 * CB_NS_PER_S);
     assert_int_equal(o.jobs_max, 0);
+    assert_int_equal(o.reserve_space, 256 * CB_MIB);
+    assert_int_equal(o.scrub_rate, 2 * CB_MIB);
     assert_int_equal(o.bytes_max, 0);
     assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--session-timeout", "5", NULL), CB_OPTIONS_OK);
     assert_int_equal(o.session_timeout_ns, 5 * CB_NS_PER_S);
@@ -84,6 +86,9 @@ static void defaults(void **state)
         CB_OPTIONS_OK);
     assert_int_equal(o.jobs_max, 1000000);
     assert_int_equal(o.bytes_max, 10 * 1024 * CB_MIB);
+    assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--reserve-space", "0", "--scrub", "0", NULL),
+                     CB_OPTIONS_OK);
+    assert_true(o.reserve_space == 0 && o.scrub_rate == 0);
 }
 
 static void mistakes(void **state)

@@ -194,7 +194,7 @@ static const struct exchange exchanges[] = {
     {send_put, "put 1 2 3 34\r\nBODY\r\n", "INSERTED 5\r\n", HIST_OK},
     {send_put, NULL, "BURIED 5\r\n", HIST_INSERTED_BURIED},
     {send_put, NULL, "DRAINING\r\n", HIST_REJECTED},
-    {send_put, NULL, "OUT_OF_MEMORY\r\n", HIST_ERROR},
+    {send_put, NULL, "OUT_OF_MEMORY\r\n", HIST_NO_ROOM},
     {send_put, NULL, "INTERNAL_ERROR\r\n", HIST_ERROR},
     {send_put, NULL, "JOB_TOO_BIG\r\n", HIST_UNKNOWN},
     {send_put, NULL, "EXPECTED_CRLF\r\n", HIST_UNKNOWN},

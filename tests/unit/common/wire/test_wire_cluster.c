@@ -32,13 +32,18 @@ static void fill(struct wire_status *m)
     m->serving = true;
     m->durable = 11;
     *wire_status_add_counter(m) = (struct wire_status_counter){cb_span_str("elections"), 12};
+    m->free_known = true;
+    m->free = 13;
+    m->reserve = 14;
+    m->puts_refused = true;
+    m->waits = cb_span_str("room");
 }
 
 /* As every field has a value of its own, coming back as these bytes it was found in its place. */
 static const char status_golden[] =
     "0a026e3110011a066c656164657220022803300438054203302e314806500758086217080912026e"
     "321a03683a312203683a322a05766f7465726202080a6801700b7a0d0a09656c656374696f6e7310"
-    "0c";
+    "0c80010188010d90010e980101a20104726f6f6d";
 
 static void status_is_frozen(void **state)
 {
@@ -129,9 +134,23 @@ static void identify_is_frozen(void **state)
     assert_int_equal(wire_identify_reply_decode(&back, cb_buf_span(&b)), WIRE_OK);
     cb_buf_fini(&b);
     assert_int_equal(back.state, WIRE_IDENTIFY_PREPARED);
-    assert_true(back.cluster == 3 && back.id == 4);
+    assert_true(back.cluster == 3 && back.id == 4 && !back.free_known);
     assert_true(cb_span_eq(back.name, cb_span_str("n4")));
     assert_int_equal(wire_identify_reply_decode(&back, CB_SPAN_NULL), WIRE_BAD_OP);
+}
+
+static void identify_tells_of_room(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct wire_identify_reply reply = {
+        .state = WIRE_IDENTIFY_BOOTSTRAPPED, .is_gone = true, .free_known = true, .free = 300};
+    struct wire_identify_reply back;
+    wire_identify_reply_encode(&reply, &b);
+    assert_golden(&b, "08032801300138ac02");
+    assert_int_equal(wire_identify_reply_decode(&back, cb_buf_span(&b)), WIRE_OK);
+    assert_true(back.is_gone && back.free_known && back.free == 300);
+    cb_buf_fini(&b);
 }
 
 static void names_of_identify_are_bounded(void **state)
@@ -394,6 +413,7 @@ int main(void)
         cmocka_unit_test(status_is_checked),
         cmocka_unit_test(a_name_ends_at_its_nul),
         cmocka_unit_test(identify_is_frozen),
+        cmocka_unit_test(identify_tells_of_room),
         cmocka_unit_test(names_of_identify_are_bounded),
         cmocka_unit_test(clock_is_frozen),
         cmocka_unit_test(clocks_are_checked),

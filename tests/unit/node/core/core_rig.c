@@ -176,6 +176,17 @@ static void ask_clock(void *data, uint64_t id)
     ((struct core_rig *)data)->clocks_asked[id]++;
 }
 
+static uint64_t free_space(void *data)
+{
+    return ((struct core_rig *)data)->free_space;
+}
+
+static void ask_space(void *data, uint64_t id)
+{
+    assert_in_range(id, 1, 3);
+    ((struct core_rig *)data)->spaces_asked[id]++;
+}
+
 static void ask_state(void *data, uint64_t id, const struct core_state_ask *ask)
 {
     struct core_rig *r = data;
@@ -343,6 +354,7 @@ void core_rig_boot(struct core_rig *r)
                                        .members = {1, 3},
                                        .n_members = r->n_others,
                                        .session_timeout_ns = 30 * CB_NS_PER_S,
+                                       .reserve_space = r->reserve_space,
                                        .data_dir = "/the/dir"};
     const struct core_env env = {
         .data = r,
@@ -362,6 +374,8 @@ void core_rig_boot(struct core_rig *r)
         .ask_clock = ask_clock,
         .ask_digests = ask_digests,
         .differs = differs,
+        .free_space = free_space,
+        .ask_space = ask_space,
         .ask_state = ask_state,
         .answer_state = answer_state,
         .die = die,
@@ -375,6 +389,7 @@ void core_rig_boot(struct core_rig *r)
     memset(r->clocks_asked, 0, sizeof(r->clocks_asked));
     memset(r->digests_asked, 0, sizeof(r->digests_asked));
     r->differs[0] = '\0';
+    memset(r->spaces_asked, 0, sizeof(r->spaces_asked));
     open_store(r);
     r->core = core_create(&config, &env, r->store);
     reset_replica(r);

@@ -79,6 +79,9 @@ struct core_rig {
     unsigned digests_asked[4]; /* by id: questions */
     char differs[1024];        /* what the core said of its state */
     bool asks_state;           /* a question that is open */
+    uint64_t reserve_space;    /* of the next boot */
+    uint64_t free_space;       /* of this member's disk */
+    unsigned spaces_asked[4];  /* as clocks_asked */
     uint64_t asked_member;
     struct core_state_ask asked;
     struct rig_answer answers[RIG_ANSWERS_MAX]; /* oldest first */

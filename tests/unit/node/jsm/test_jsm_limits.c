@@ -170,6 +170,26 @@ static void the_cluster_holds_no_more_than_its_bounds(void **state)
     }
 }
 
+/* Everything but a put goes on: what makes room must. */
+JSM_SCRIPT_TEST(without_space_a_put_alone_is_refused,
+                "c1> put 0 0 60 a => INSERTED 1\n"
+                "c1> put 0 5 60 b => INSERTED 2\n"
+                "c1> put 0 0 60 c => INSERTED 3\n"
+                "c2> watch t; c2> reserve-with-timeout 100\n"
+                "space short\n"
+                "c3> put 0 0 60 d => OUT_OF_MEMORY\n"
+                "c3> put 0 0 60 => OUT_OF_MEMORY\n"
+                "stats cmd-put=5 total-jobs=3 producers=2\n"
+                "c1> reserve => RESERVED 3 c; c1> touch 3 => TOUCHED\n"
+                "c1> release 3 0 0 => RELEASED; c1> reserve => RESERVED 3 c\n"
+                "c1> release 3 0 9 => RELEASED; c1> kick-job 3 => KICKED_JOB\n"
+                "c1> reserve => RESERVED 3 c; c1> bury 3 0 => BURIED; c1> kick 5 => KICKED 1\n"
+                "+6; job 2 state=ready; c1> delete 2 => DELETED\n"
+                "c1> use t; c1> pause-tube t 1\n"
+                "c1> put 0 0 60 e => OUT_OF_MEMORY\n"
+                "space enough\n"
+                "c1> put 0 0 60 e => INSERTED 4")
+
 static void more_sessions_than_the_bound_are_refused(void **state)
 {
     (void)state;
@@ -252,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_session_over_its_bound_of_bytes_gets_no_grants),
         cmocka_unit_test(the_bound_on_results_survives_a_restart),
         cmocka_unit_test(the_cluster_holds_no_more_than_its_bounds),
+        cmocka_unit_test(without_space_a_put_alone_is_refused),
         cmocka_unit_test(more_sessions_than_the_bound_are_refused),
         cmocka_unit_test(requests_out_of_order_have_no_effect),
         cmocka_unit_test(dropped_requests_and_touched_sessions_are_told),

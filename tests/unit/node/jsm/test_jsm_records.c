@@ -103,17 +103,23 @@ static void a_missing_record_does_not_pass(void **state)
     jsm_store_fini(&store);
 }
 
-/* Format 1: the globals ended before the limits. */
-static void records_of_the_first_format_are_read(void **state)
+/* Format 1: the globals ended before the limits; format 2: before the word on space. */
+static void records_of_earlier_formats_are_read(void **state)
 {
     (void)state;
     struct jsm_store store = {0};
     fill(&store);
     struct jsm_store_record *globals = &store.records[0];
-    assert_int_equal(globals->value[0], 2);
+    assert_int_equal(globals->value[0], 3);
+    globals->value[0] = 2;
+    globals->value_len--; /* it is 0 */
+    struct jsm *m = jsm_store_load(&store);
+    assert_non_null(m);
+    assert_false(jsm_is_short_of_space(m));
+    jsm_destroy(m);
     globals->value[0] = 1;
     globals->value_len -= 2; /* both are 0 */
-    struct jsm *m = jsm_store_load(&store);
+    m = jsm_store_load(&store);
     assert_non_null(m);
     assert_int_equal(jsm_limits_now(m).jobs, 0);
     jsm_destroy(m);
@@ -128,7 +134,7 @@ int main(void)
         cmocka_unit_test(a_changed_byte_does_not_pass),
         cmocka_unit_test(a_cut_record_does_not_pass),
         cmocka_unit_test(a_missing_record_does_not_pass),
-        cmocka_unit_test(records_of_the_first_format_are_read),
+        cmocka_unit_test(records_of_earlier_formats_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

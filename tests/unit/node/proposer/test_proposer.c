@@ -304,6 +304,53 @@ static void other_limits_are_taken_back(void **state)
     assert_int_equal(jsm_limits_now(d.machine).jobs, 0);
 }
 
+static unsigned items_of_kind(enum jsm_item_kind kind)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < d.n_log; i++) {
+        struct entry_header h;
+        struct jsm_entry e = desk_entry(&d, i, &h);
+        for (uint32_t k = 0; k < e.n_items; k++) {
+            found += e.items[k].kind == kind;
+        }
+    }
+    return found;
+}
+
+/* The log is told when that changes, ahead of the requests; a new leader says nothing before it was
+ * told itself. */
+static void short_disks_are_put_into_the_log(void **state)
+{
+    (void)state;
+    desk_serve(&d, 3);
+    desk_join(&d, &a, "p1");
+    proposer_short_of_space(d.p, true);
+    desk_request(&d, &a, 1, NULL);
+    desk_request(&d, &a, 2, "x");
+    desk_apply_all(&d);
+    proposer_short_of_space(d.p, true);
+    proposer_turn(d.p);
+    desk_apply_all(&d);
+    assert_int_equal(items_of_kind(JSM_ITEM_SPACE), 1);
+    const struct jsm_session *s = jsm_session_get(d.machine, a.got[0].m.attached.session);
+    struct jsm_result r;
+    assert_true(jsm_session_result(s, 1, &r));
+    assert_int_equal(r.outcome, JSM_OUT_OF_MEMORY);
+
+    desk_close(&d, &a);
+    desk_restart(&d);
+    proposer_short_of_space(d.p, false); /* it does not lead */
+    desk_serve(&d, 4);
+    desk_apply_all(&d);
+    assert_true(jsm_is_short_of_space(d.machine));
+    unsigned before = d.n_log;
+    proposer_short_of_space(d.p, false);
+    proposer_turn(d.p);
+    assert_int_equal(d.n_log, before + 1); /* alone worth an entry */
+    desk_apply_all(&d);
+    assert_false(jsm_is_short_of_space(d.machine));
+}
+
 static void again_and_gaps(void **state)
 {
     (void)state;
@@ -417,6 +464,7 @@ int main(void)
         T(large_acknowledgements_do_not_wait),
         T(limits_are_put_into_the_log),
         T(other_limits_are_taken_back),
+        T(short_disks_are_put_into_the_log),
         T(again_and_gaps),
         T(a_slow_stream_gets_it_in_one),
         T(what_is_due_comes_by_itself),
