@@ -25,6 +25,7 @@
 #define LOAD_TUBES 5        /* "default" is none of them: leftovers there are not ours */
 #define LOAD_ADDRESSES_MAX 8
 #define LOAD_RECENT 4096 /* ids that those who look know of */
+#define LOAD_NEWEST 128
 #define LOAD_DRAINERS 16
 #define LOAD_BACKLOG                                                                               \
     10000 /* producers wait while so many jobs are there: a slow machine shall not

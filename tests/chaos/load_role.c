@@ -141,11 +141,17 @@ static void worker_answered(struct load_conn *c, const struct hist_record *r)
 
 /* ---- those who look ---- */
 
+/* Every second time one of the newest: those change. */
 static uint64_t recent(struct load_conn *c)
 {
     const struct load *l = c->load;
     uint64_t known = l->n_recent < LOAD_RECENT ? l->n_recent : LOAD_RECENT;
-    return known == 0 ? 1 : l->recent[below(c, known)];
+    uint64_t newest = known < LOAD_NEWEST && known > 0 ? known : LOAD_NEWEST;
+    if (known == 0) {
+        return 1;
+    }
+    uint64_t back = 1 + below(c, chance(c, 1, 2) ? newest : known);
+    return l->recent[(l->n_recent - back) % LOAD_RECENT];
 }
 
 static void look(struct load_conn *c)

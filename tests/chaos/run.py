@@ -20,7 +20,7 @@ import sys
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from rig import ledger, net  # noqa: E402  (first: it knows where the shared library lies)
+from rig import ledger, libraries, net  # noqa: E402  (first: it knows where the shared library lies)
 from lib.testing import Failure, say  # noqa: E402
 from rig.experiments import EXPERIMENTS, run  # noqa: E402
 from rig.faults import FAULTS  # noqa: E402
@@ -40,6 +40,8 @@ def parse():
     p.add_argument("--seconds", type=float, help="of an experiment that mixes them")
     p.add_argument("--faults", type=lambda text: text.split(","), help=f"instead of its own: {','.join(FAULTS)}")
     p.add_argument("--rate", type=float, default=2400, help="jobs put a second")
+    p.add_argument("--session-timeout", type=int, default=30, metavar="SECONDS",
+                   help="of the nodes; the longest faults of proxies go by it (default: 30)")
     p.add_argument("--json", type=pathlib.Path, help="the results as JSON go there too")
     p.add_argument("--ledger", action="store_true", help="adds the runs to ledger.jsonl")
     p.add_argument("--keep", action="store_true", help="keep the histories and logs")
@@ -81,6 +83,8 @@ def cannot_run(options):
     missing = [path for path in ("/dev/fuse", "/dev/loop-control") if kinds and not os.path.exists(path)]
     if missing:
         return f"its disks need {', '.join(missing)}"
+    if any(EXPERIMENTS[name].has_libraries for name in options.experiments) and libraries.missing():
+        return f"these client libraries are not here: {', '.join(libraries.missing())}"
     why_not = net.can_make()
     return why_not and f"network namespaces cannot be made here: {why_not}"
 

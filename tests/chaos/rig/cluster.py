@@ -34,6 +34,7 @@ class Rig:
         self.net = Net()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=options.work))
         self.disk_kinds, self.clocks = frozenset(disks), clocks
+        self.session_timeout = options.session_timeout
         self.nodes, self.proxies, self.disks = {}, {}, {}
         self.guard = None
 
@@ -73,7 +74,8 @@ class Rig:
             disk = self.disks[name] = Disk(self, name, self.disk_kinds)
             disk.make()
             self.nodes[name] = Daemon(self, name, [self.bin / "coolbeans-node", "--name", name, "--data-dir",
-                                                   disk.data, "--cluster", members, "--insecure"])
+                                                   disk.data, "--cluster", members, "--insecure",
+                                                   "--session-timeout", f"{self.session_timeout}s"])
         for name in PROXY_NUMBERS:
             self.proxies[name] = Daemon(self, name, [self.bin / "coolbeans-proxy", "--nodes", self.grpc(), "--name",
                                                      name, "-l", self.net.hosts[name], "-p", CLIENTS])
