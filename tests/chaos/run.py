@@ -46,6 +46,7 @@ def parse():
     p.add_argument("--ledger", action="store_true", help="adds the runs to ledger.jsonl")
     p.add_argument("--keep", action="store_true", help="keep the histories and logs")
     p.add_argument("--list", action="store_true")
+    p.add_argument("--missing-libraries", action="store_true", help="names the client libraries that are not here")
     p.add_argument("--ledger-sum", action="store_true")
     options = p.parse_args()
     for names, known in ((options.experiments, EXPERIMENTS), (options.faults or [], FAULTS)):
@@ -94,6 +95,9 @@ def main():
     if options.list:
         for name, e in EXPERIMENTS.items():
             print(f"{name:18} {e.text} ({f'{e.count} times' if e.count else f'{e.seconds} s'})")
+        return 0
+    if options.missing_libraries:
+        print(*libraries.missing())
         return 0
     if options.ledger_sum:
         ledger.tell_sum()

@@ -23,7 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SIM = ROOT / "tests/sim/mutants"
-TARGETS = ["coolbeans-node", "coolbeans-proxy", "coolbeans", "chaos_load", "chaos_measure", "lossfs", "history_check"]
+TARGETS = ["coolbeans-node", "coolbeans-proxy", "coolbeans", "chaos_load", "chaos_measure", "chaos_relay", "lossfs", "history_check"]
 RUN_S = 900
 
 spec = importlib.util.spec_from_file_location("sim_mutants", SIM / "mutants.py")

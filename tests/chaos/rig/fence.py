@@ -17,7 +17,7 @@ import bisect
 import dataclasses
 
 FENCE = 0.8
-EARLY_S = 2.5   # the last message that was confirmed may be that much older than the fault
+EARLY_S = 2.0   # the last message that was confirmed may be that much older than the fault
 WOKE_S = 2.0    # a process that wakes up has closed its clients by then
 TTR_S = 100     # jobs with less are not ours to judge: their ttr may run out first
 ENDS = ("delete", "release", "bury")

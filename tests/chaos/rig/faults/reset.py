@@ -13,7 +13,7 @@ GATHER_S = 0.05  # requests come in meanwhile
 class Fault(Base):
     NAME = "reset"
     WEIGHT = 1
-    LOW, HIGH = 0.2, 0.4
+    LOW, HIGH = 0.1, 0.3
 
     def harm(self, rig):
         self.filter = Filter(rig, self.target)
