@@ -7,9 +7,9 @@
  * more. The order of each direction stays, but for the packets that `overtake` says: those wait for
  * nobody that came before. `twice`: it comes once more, with a time of its own.
  *
- * It says "ready" on standard output, and drops what comes until a line is on its standard input.
- * At the end of that all that still waits is sent at once, in its order. What would make its memory
- * grow beyond WAITING_MAX is dropped, as a full queue of a router does.
+ * It says "ready" on standard output, and drops what comes until a line is on its standard input;
+ * then it says "on". At the end of its input all that still waits is sent at once, in its order.
+ * What would make its memory grow beyond WAITING_MAX is dropped, as a full queue of a router does.
  *
  * Packets pass as the kernel holds them, larger than the link's MTU and with sums that are not
  * computed yet (PACKET_VNET_HDR): a device that it sends to finishes them.
@@ -180,12 +180,22 @@ static void send_due(struct relay *r, uint64_t now_ns)
     }
 }
 
+/* Who drives it may be gone: the end of standard input says so. */
+static void say(const char *word)
+{
+    puts(word);
+    (void)fflush(stdout);
+}
+
 /* False at the end of standard input. */
 static bool take_word(struct relay *r)
 {
     char text[64];
     ssize_t n = read(STDIN_FILENO, text, sizeof(text));
-    r->is_on = r->is_on || n > 0;
+    if (n > 0 && !r->is_on) {
+        r->is_on = true;
+        say("on");
+    }
     return n > 0;
 }
 
@@ -297,8 +307,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < 2; i++) {
         r.fds[i] = open_device(r.options.devices[i]);
     }
-    puts("ready");
-    CB_ASSERT(fflush(stdout) == 0);
+    say("ready");
     run(&r);
     cb_free(r.heap);
     return EXIT_SUCCESS;

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 
-from lib.testing import say, until
+from lib.testing import check, say, until
 from rig import fence, schedule, verdict
 from rig.cluster import Rig
 from rig.faults import FAULTS
@@ -73,7 +73,7 @@ EXPERIMENTS = {
                                    low=0.3, high=2, has_libraries=True, goals=UNSEEN),
     "delays": Experiment("packets of a node late, overtaken, twice", ["delay"], 50, low=1, high=10, goals=NOTHING),
     "splits": Experiment("the leader and a proxy on one side, all others on the other", ["split"], 50, leader=True,
-                         low=1, high=4, load=("--lookers", "24"), goals=NOTHING),
+                         low=2, high=5, load=("--readers", "48"), node=("--election-ms", "1500"), goals=NOTHING),
     "resets": Experiment("what a leader took and has not applied is sent again", ["reset"], 100, leader=True, low=0.3,
                          high=1, node=("--election-ms", "3000"), goals=NOTHING),
     "clock-leads": Experiment("wall clocks step while nobody leads", ["clock-lead"], 50, leader=True, low=1.5, high=4,
@@ -173,6 +173,14 @@ def environment(rig, name, clocks):
     return {**env, "LD_PRELOAD": ":".join(libraries)} if libraries else {}
 
 
+def start_again(rig):
+    """One node after the other: only one that started with a state knows of a wall clock that it could go by."""
+    for node in rig.nodes.values():
+        check(node.terminate() == 0, f"{node.name} did not end well after SIGTERM")
+        node.start()
+        rig.wait_whole()
+
+
 def run(name, options):
     """The result of the experiment, told and kept in options.work."""
     e = chosen(EXPERIMENTS[name], options)
@@ -186,6 +194,8 @@ def run(name, options):
         load = Load(rig, options.seed, options.rate, load_words(e))
         load.start()
         load.wait_acked(PUTS_BETWEEN)
+        if clocks:
+            start_again(rig)
         term = rig.terms()
         view = Viewer(rig) if e.has_view else None
         libraries = Libraries(rig, options.seed) if e.has_libraries else None

@@ -20,10 +20,14 @@ class Relay:
         self.net.split_link(f"d-{self.host}", f"e-{self.host}")
         self.process = subprocess.Popen(self.net.within_switch() + self.words, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        check(self.process.stdout.readline() == "ready\n", f"chaos_relay of {self.host} does not start")
+        self._expect("ready")
         self.net.unplug(self.host)
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
+        self._expect("on")
+
+    def _expect(self, word):
+        check(self.process.stdout.readline() == f"{word}\n", f"chaos_relay of {self.host} does not say '{word}'")
 
     def end(self):
         """What still waits is sent first."""
