@@ -62,16 +62,16 @@ def reserve(queue, timeout)
   ask('reserve', { timeout: timeout || -1 }, answer: read) { queue.tubes.reserve(timeout) }
 end
 
-def finish(queue, job)
+def finish(queue, job, turn)
   id = { id: job.id }
   pri = RANDOM.rand(1..2000)
-  case RANDOM.rand(10)
+  case turn % 10
   when 0
     ask('release', id.merge(pri: pri)) { job.release(pri: pri, delay: 0) }
   when 1
     ask('bury', id.merge(pri: pri)) { job.bury(pri: pri) }
   else
-    ask('touch', id) { job.touch } if RANDOM.rand(3).zero?
+    ask('touch', id) { job.touch } if (turn % 3).zero?
     ask('delete', id) { job.delete }
   end
 end
@@ -79,14 +79,16 @@ end
 ask('watch', { tube: TUBES[0] }) { queue.connection.transmit("watch #{TUBES[0]}") }
 ask('watch', { tube: TUBES[1] }) { queue.connection.transmit("watch #{TUBES[1]}") }
 ask('ignore', { tube: 'default' }) { queue.connection.transmit('ignore default') }
+turn = 0
 until IO.select([$stdin], nil, nil, 0)
   tube = TUBES[RANDOM.rand(2)]
   put(queue, tube)
-  job = reserve(queue, RANDOM.rand(10).zero? ? nil : 1)
-  finish(queue, job) if job
-  if RANDOM.rand(20).zero?
+  job = reserve(queue, (turn % 7).zero? ? nil : 1)
+  finish(queue, job, turn) if job
+  if (turn % 20).zero?
     ask('kick', { tube: tube, bound: 5 }, answer: ->(a) { { count: a[:id] } }) { queue.tubes[tube].kick(5) }
   end
+  turn += 1
 end
 write(now, nil, 'close', 'unknown')
 queue.close

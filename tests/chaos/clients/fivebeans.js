@@ -74,14 +74,14 @@ async function reserve(timeout) {
     return values && values[0]
 }
 
-async function finish(id) {
-    const [luck, pri] = [below(10), 1 + below(2000)]
-    if (luck === 0) {
+async function finish(id, turn) {
+    const pri = 1 + below(2000)
+    if (turn % 10 === 0) {
         await ask('release', { id, pri }, ['release', id, pri, 0])
-    } else if (luck === 1) {
+    } else if (turn % 10 === 1) {
         await ask('bury', { id, pri }, ['bury', id, pri])
     } else {
-        if (below(3) === 0) {
+        if (turn % 3 === 0) {
             await ask('touch', { id }, ['touch', id])
         }
         await ask('delete', { id }, ['destroy', id])
@@ -96,14 +96,14 @@ async function main() {
         await ask('watch', { tube }, ['watch', tube])
     }
     await ask('ignore', { tube: 'default' }, ['ignore', 'default'])
-    while (!stopped) {
+    for (let turn = 0; !stopped; turn++) {
         const tube = TUBES[below(2)]
         await put(tube)
-        const id = await reserve(below(10) === 0 ? -1 : 1)
+        const id = await reserve(turn % 7 === 0 ? -1 : 1)
         if (id) {
-            await finish(id)
+            await finish(id, turn)
         }
-        if (below(20) === 0) {
+        if (turn % 20 === 0) {
             await use(tube)
             await ask('kick', { tube, bound: 5 }, ['kick', 5], count => ({ count }))
         }

@@ -97,17 +97,16 @@ function reserve(Pheanstalk $queue, ?int $timeout)
     });
 }
 
-function finish(Pheanstalk $queue, $job): void
+function finish(Pheanstalk $queue, $job, int $turn): void
 {
     $id = ['id' => $job->getId()];
     $pri = mt_rand(1, 2000);
-    $luck = mt_rand(0, 9);
-    if ($luck === 0) {
+    if ($turn % 10 === 0) {
         ask('release', $id + ['pri' => $pri], fn() => $queue->release($job, $pri, 0));
-    } elseif ($luck === 1) {
+    } elseif ($turn % 10 === 1) {
         ask('bury', $id + ['pri' => $pri], fn() => $queue->bury($job, $pri));
     } else {
-        if (mt_rand(0, 2) === 0) {
+        if ($turn % 3 === 0) {
             ask('touch', $id, fn() => $queue->touch($job));
         }
         ask('delete', $id, fn() => $queue->delete($job));
@@ -127,14 +126,14 @@ foreach (TUBES as $tube) {
     ask('watch', ['tube' => $tube], fn() => $queue->watch($tube));
 }
 ask('ignore', ['tube' => 'default'], fn() => $queue->ignore('default'));
-while (!isStopped()) {
+for ($turn = 0; !isStopped(); $turn++) {
     $tube = TUBES[mt_rand(0, 1)];
     put($queue, $tube);
-    $job = reserve($queue, mt_rand(0, 9) === 0 ? null : 1);
+    $job = reserve($queue, $turn % 7 === 0 ? null : 1);
     if ($job !== null) {
-        finish($queue, $job);
+        finish($queue, $job, $turn);
     }
-    if (mt_rand(0, 19) === 0) {
+    if ($turn % 20 === 0) {
         ask('kick', ['tube' => $tube, 'bound' => 5], function () use ($queue, $tube) {
             $queue->useTube($tube);
             return $queue->kick(5);

@@ -34,6 +34,12 @@ spec.loader.exec_module(sim)
 class Tree(sim.Tree):
     """The copied tree of the simulator's mutants, with the rig's programs built in it."""
 
+    def sync(self):
+        super().sync()
+        modules = pathlib.Path(self.path, "tests/e2e/clients/node/node_modules")
+        if not modules.is_symlink():  # which scripts/setup installs, and nobody copies
+            modules.symlink_to(ROOT / modules.relative_to(self.path))
+
     def build(self, what):
         sim.run(["ninja", "-C", self.build_path, "-j", str(self.jobs), *TARGETS], f"{what} does not build")
 

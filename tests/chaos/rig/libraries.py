@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from lib.testing import Failure, check
+from lib.testing import Failure, check, until
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 NODE_CLIENTS = CLIENTS.parents[1] / "e2e/clients/node"
@@ -73,7 +73,9 @@ class Libraries:
         self.clients = [Client(rig, name, i, seed) for i, name in enumerate(names)]
 
     def stop(self):
-        """While the load still works: who waits for a job gets one."""
+        """When each has done enough, while the load still works: who waits for a job gets one."""
+        until("enough commands of each library", STOP_S,
+              lambda: all(c.process.poll() is not None or len(c.lines()) >= ENOUGH for c in self.clients), every=0.2)
         for client in self.clients:
             client.process.stdin.close()
         for client in self.clients:

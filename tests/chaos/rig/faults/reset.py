@@ -1,5 +1,9 @@
-"""The connections of a leader to its proxies break while it gets nothing through to the other nodes, for less than an
-election takes: what it took and has not applied is sent again by the proxies, to the same leader."""
+"""The connections between a leader and its proxies break, for less than an election takes.
+
+    requests   while the leader gets nothing through to the other nodes: what it took and has not applied is sent again,
+               to the same leader
+    results    when for a moment nothing of it has come to the proxies: what it answered must be answered again
+"""
 
 import time
 
@@ -7,7 +11,7 @@ from rig.faults.base import Base
 from rig.faults.filter import Filter
 from rig.shell import run
 
-GATHER_S = 0.05  # requests come in meanwhile
+GATHER_S = 0.05  # they come in meanwhile
 
 
 class Fault(Base):
@@ -15,12 +19,28 @@ class Fault(Base):
     WEIGHT = 1
     LOW, HIGH = 0.1, 0.3
 
+    def draw(self, rng):
+        self.what = rng.choice(("requests", "results"))
+
+    def details(self):
+        return f"{self.what} on their way"
+
     def harm(self, rig):
         self.filter = Filter(rig, self.target)
-        self.filter.drop([rig.net.hosts[n] for n in rig.nodes if n != self.target])
+        proxies = [rig.net.hosts[p] for p in rig.proxies]
+        if self.what == "requests":
+            self.filter.drop([rig.net.hosts[n] for n in rig.nodes if n != self.target])
+        else:
+            self.filter.drop(proxies, comes_in=False)
         time.sleep(GATHER_S)
-        proxies = " or ".join(f"dst {rig.net.hosts[p]}" for p in rig.proxies)
-        run(*rig.net.within(self.target), "ss", "-K", "-t", f"( {proxies} )")
+        if self.what == "requests":
+            self._break(rig, self.target, proxies)
+        for proxy in rig.proxies if self.what == "results" else []:
+            self._break(rig, proxy, [rig.net.hosts[self.target]])
+
+    @staticmethod
+    def _break(rig, host, peers):
+        run(*rig.net.within(host), "ss", "-K", "-t", f"( {' or '.join(f'dst {p}' for p in peers)} )")
 
     def mend(self, rig):
         self.filter.remove()
