@@ -24,14 +24,15 @@ function say($invoke, $complete, string $op, string $result, array $more = []): 
     echo implode(' ', $line), "\n";
 }
 
-// It connects again by itself, and asks again: here the second connection is the end.
+// It connects again by itself, and asks again: here the second connection is the end. Of its kinds of sockets the stream
+// is the one that sees an end: that of the extension "sockets" reads on for ever.
 class Once implements SocketFactoryInterface
 {
     private $factory, $made = false;
 
     public function __construct(string $host, int $port)
     {
-        $this->factory = new SocketFactory($host, $port);
+        $this->factory = new SocketFactory($host, $port, 10, SocketFactory::STREAM);
     }
 
     public function create(): SocketInterface
