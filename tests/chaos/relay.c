@@ -3,9 +3,9 @@
  *   chaos_relay DEVICE DEVICE --delay=US [--jitter=US] [--overtake=PERCENT] [--twice=PERCENT]
  *               [--seed=N]
  *
- * What netem does where the kernel has it. A packet leaves `delay` after it came, and up to `jitter`
- * more. The order of each direction stays, but for the packets that `overtake` says: those wait for
- * nobody that came before. `twice`: it comes once more, with a time of its own.
+ * What netem does where the kernel has it. A packet leaves `delay` after it came, and up to
+ * `jitter` more. The order of each direction stays, but for the packets that `overtake` says: those
+ * wait for nobody that came before. `twice`: it comes once more, with a time of its own.
  *
  * It says "ready" on standard output, and drops what comes until a line is on its standard input;
  * then it says "on". At the end of its input all that still waits is sent at once, in its order.
