@@ -19,9 +19,9 @@ import tempfile
 import xml.etree.ElementTree
 
 
-def output_of(*command):
+def output_of(*command, seconds=10):
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired):
         return None
 
@@ -44,7 +44,7 @@ def has_test_disks():
 def has_client_libraries():
     """Those of the chaos rig, tests/chaos/rig/libraries.py."""
     here = pathlib.Path(__file__).resolve().parents[1]
-    run = output_of(sys.executable, here / "tests/chaos/run.py", "--missing-libraries")
+    run = output_of(sys.executable, here / "tests/chaos/run.py", "--missing-libraries", seconds=60)
     return run is not None and run.returncode == 0 and not run.stdout.strip()
 
 
