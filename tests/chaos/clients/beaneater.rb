@@ -16,7 +16,8 @@ def write(invoke, complete, op, result, more = {})
 end
 
 queue = Beaneater.new("#{host}:#{port}")
-SOCKET = queue.connection.connection
+# It would connect again, and ask again.
+queue.connection.define_singleton_method(:establish_connection) { raise 'the connection has ended' }
 write(now, now, 'connect', 'unknown')
 
 # What the command gave, or nil. `answer` makes more of that for the record.
@@ -38,11 +39,10 @@ define_singleton_method(:ask) do |op, asked = {}, answer: ->(_) { {} }, &command
       warn "#{op}: #{e.class}: #{e.message}"
       ['unknown', nil]
     end
-  # It connects again by itself, and asks again.
-  if result == 'unknown' || !SOCKET.equal?(queue.connection.connection) || SOCKET.closed?
+  if result == 'unknown'
     write(invoke, nil, op, 'unknown', asked)
     write(now, nil, 'close', 'unknown', by: 'server')
-    abort 'the connection has ended'
+    exit 1
   end
   write(invoke, now, op, result, result == 'ok' ? asked.merge(answer.call(value)) : asked)
   value

@@ -6,7 +6,6 @@ use Pheanstalk\Contract\SocketFactoryInterface;
 use Pheanstalk\Contract\SocketInterface;
 use Pheanstalk\Exception\DeadlineSoonException;
 use Pheanstalk\Exception\ServerException;
-use Pheanstalk\Exception\SocketException;
 use Pheanstalk\Pheanstalk;
 use Pheanstalk\SocketFactory;
 
@@ -24,8 +23,8 @@ function say($invoke, $complete, string $op, string $result, array $more = []): 
     echo implode(' ', $line), "\n";
 }
 
-// It connects again by itself, and asks again: here the second connection is the end. Of its kinds of sockets the stream
-// is the one that sees an end: that of the extension "sockets" reads on for ever.
+// It connects again by itself, and asks again: here the second connection is the end, by an error that it does not try
+// to mend. Of its kinds of sockets the stream is the one that sees an end: that of the extension reads on for ever.
 class Once implements SocketFactoryInterface
 {
     private $factory, $made = false;
@@ -38,7 +37,7 @@ class Once implements SocketFactoryInterface
     public function create(): SocketInterface
     {
         if ($this->made) {
-            throw new SocketException('the connection has ended');
+            throw new \LogicException('the connection has ended');
         }
         $this->made = true;
         return $this->factory->create();
