@@ -19,9 +19,9 @@ import tempfile
 import xml.etree.ElementTree
 
 
-def output_of(*command):
+def output_of(*command, seconds=10):
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired):
         return None
 
@@ -41,10 +41,18 @@ def has_test_disks():
     return os.geteuid() == 0 and all(os.path.exists(path) for path in ("/dev/fuse", "/dev/loop-control"))
 
 
+def has_client_libraries():
+    """Those of the chaos rig, tests/chaos/rig/libraries.py."""
+    here = pathlib.Path(__file__).resolve().parents[1]
+    run = output_of(sys.executable, here / "tests/chaos/run.py", "--missing-libraries", seconds=60)
+    return run is not None and run.returncode == 0 and not run.stdout.strip()
+
+
 CONDITIONS = {
     "if-no-clang-format-14": lambda: not has_clang_format_14(),
     "if-no-netns": lambda: not has_netns(),
     "if-no-netns-or-disks": lambda: not has_netns() or not has_test_disks(),
+    "if-no-netns-or-libraries": lambda: not has_netns() or not has_client_libraries(),
     "if-not-root": lambda: os.geteuid() != 0,
 }
 

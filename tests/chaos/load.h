@@ -25,6 +25,7 @@
 #define LOAD_TUBES 5        /* "default" is none of them: leftovers there are not ours */
 #define LOAD_ADDRESSES_MAX 8
 #define LOAD_RECENT 4096 /* ids that those who look know of */
+#define LOAD_NEWEST 128
 #define LOAD_DRAINERS 16
 #define LOAD_BACKLOG                                                                               \
     10000 /* producers wait while so many jobs are there: a slow machine shall not
@@ -32,8 +33,9 @@
 #define LOAD_TOKEN_LEN 32
 
 /* A keeper is a worker that says nothing for a long time while it holds a job: whoever believes it
- * dead and gives the job away is found out. */
-enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_KEEPER, LOAD_LOOKER, LOAD_DRAINER };
+ * dead and gives the job away is found out. A reader is a looker that changes nothing, so that it
+ * waits for no entry: whoever answers it from what is old is found out. */
+enum load_role { LOAD_PRODUCER, LOAD_WORKER, LOAD_KEEPER, LOAD_LOOKER, LOAD_READER, LOAD_DRAINER };
 
 enum load_phase {
     LOAD_WORKS,
@@ -45,7 +47,7 @@ enum load_phase {
 struct load_options {
     struct sockaddr_in addresses[LOAD_ADDRESSES_MAX];
     unsigned n_addresses;
-    unsigned producers, workers, keepers, lookers;
+    unsigned producers, workers, keepers, lookers, readers;
     double rate; /* puts a second of all producers together */
     uint64_t seed;
     const char *history;

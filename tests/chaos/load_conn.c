@@ -1,5 +1,7 @@
 /* Sockets: connects, carries bytes, and connects again what the server closed. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -119,6 +121,19 @@ static void start_connect(struct load_conn *c)
     }
 }
 
+/* A line that checkers leave out: which proxy it is. */
+static void note_address(struct load_conn *c)
+{
+    char host[INET_ADDRSTRLEN];
+    struct sockaddr_in to;
+    socklen_t len = sizeof(to);
+    if (getpeername(c->fd, (struct sockaddr *)&to, &len) == 0 &&
+        inet_ntop(AF_INET, &to.sin_addr, host, sizeof(host)) != NULL) {
+        fprintf(c->load->file, "# conn %" PRIu32 " %s:%u\n", c->number, host,
+                (unsigned)ntohs(to.sin_port));
+    }
+}
+
 static void connected(struct load_conn *c)
 {
     int error = 0;
@@ -132,6 +147,7 @@ static void connected(struct load_conn *c)
     c->number = ++c->load->numbers;
     c->wake_ns = c->load->now_ns;
     c->tube = HIST_TUBE_DEFAULT;
+    note_address(c);
     write_simple(c, HIST_CONNECT, false);
     watch_socket(c, EPOLL_CTL_MOD, EPOLLIN);
 }

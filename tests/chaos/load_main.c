@@ -28,8 +28,8 @@
 
 static const char usage[] =
     "usage: chaos_load --to HOST:PORT [--to ...] --history FILE [OPTIONS]\n"
-    "  --producers=N --workers=N --keepers=N --lookers=N   connections of each kind (24, 32, 6, "
-    "4)\n"
+    "  --producers=N --workers=N --keepers=N --lookers=N --readers=N   connections of each kind\n"
+    "                 (24, 32, 6, 4, 0)\n"
     "  --rate=N       jobs put a second (2400)\n"
     "  --seed=N       of what they do (1)\n"
     "  --patience=S   how long the end of work and the drain may take (90)\n"
@@ -75,6 +75,9 @@ static bool take_option(struct load_options *o, int option)
     case 'l':
         o->lookers = (unsigned)atoi(optarg);
         return true;
+    case 'a':
+        o->readers = (unsigned)atoi(optarg);
+        return true;
     case 'r':
         o->rate = atof(optarg);
         return o->rate > 0;
@@ -95,17 +98,12 @@ static bool take_option(struct load_options *o, int option)
 static bool parse(struct load_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"to", required_argument, NULL, 't'},
-        {"history", required_argument, NULL, 'h'},
-        {"producers", required_argument, NULL, 'p'},
-        {"workers", required_argument, NULL, 'w'},
-        {"keepers", required_argument, NULL, 'k'},
-        {"lookers", required_argument, NULL, 'l'},
-        {"rate", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'},
-        {"patience", required_argument, NULL, 'e'},
-        {"plain", no_argument, NULL, 'q'},
-        {NULL, 0, NULL, 0},
+        {"to", required_argument, NULL, 't'},        {"history", required_argument, NULL, 'h'},
+        {"producers", required_argument, NULL, 'p'}, {"workers", required_argument, NULL, 'w'},
+        {"keepers", required_argument, NULL, 'k'},   {"lookers", required_argument, NULL, 'l'},
+        {"readers", required_argument, NULL, 'a'},   {"rate", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},      {"patience", required_argument, NULL, 'e'},
+        {"plain", no_argument, NULL, 'q'},           {NULL, 0, NULL, 0},
     };
     *o = (struct load_options){.producers = 24,
                                .workers = 32,
@@ -132,7 +130,8 @@ static void load_init(struct load *l)
     } roles[] = {{LOAD_PRODUCER, offsetof(struct load_options, producers)},
                  {LOAD_WORKER, offsetof(struct load_options, workers)},
                  {LOAD_KEEPER, offsetof(struct load_options, keepers)},
-                 {LOAD_LOOKER, offsetof(struct load_options, lookers)}};
+                 {LOAD_LOOKER, offsetof(struct load_options, lookers)},
+                 {LOAD_READER, offsetof(struct load_options, readers)}};
     l->names = history_create();
     for (unsigned i = 0; i < LOAD_TUBES; i++) {
         l->tubes[i] = history_tube(l->names, tubes[i]);
@@ -143,8 +142,8 @@ static void load_init(struct load *l)
         cb_die("cannot write %s: %s", l->options.history, strerror(errno));
     }
     fputs("coolbeans-history 1\n", l->file);
-    unsigned all =
-        l->options.producers + l->options.workers + l->options.keepers + l->options.lookers;
+    const struct load_options *o = &l->options;
+    unsigned all = o->producers + o->workers + o->keepers + o->lookers + o->readers;
     l->conns = cb_calloc(all, sizeof(*l->conns));
     for (unsigned i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
         unsigned n = *(const unsigned *)(const void *)((const char *)&l->options + roles[i].offset);

@@ -6,6 +6,7 @@
 #define PRODUCER_DEPTH 4 /* puts without an answer */
 #define WAIT_S 2         /* of a worker's reserve */
 #define LOOK_BURST 4
+#define READS 600 /* of 1000 looks: they change nothing */
 
 static uint64_t below(struct load_conn *c, uint64_t bound)
 {
@@ -141,22 +142,28 @@ static void worker_answered(struct load_conn *c, const struct hist_record *r)
 
 /* ---- those who look ---- */
 
+/* Every second time one of the newest: those change. */
 static uint64_t recent(struct load_conn *c)
 {
     const struct load *l = c->load;
     uint64_t known = l->n_recent < LOAD_RECENT ? l->n_recent : LOAD_RECENT;
-    return known == 0 ? 1 : l->recent[below(c, known)];
+    uint64_t newest = known < LOAD_NEWEST && known > 0 ? known : LOAD_NEWEST;
+    if (known == 0) {
+        return 1;
+    }
+    uint64_t back = 1 + below(c, chance(c, 1, 2) ? newest : known);
+    return l->recent[(l->n_recent - back) % LOAD_RECENT];
 }
 
 static void look(struct load_conn *c)
 {
     static const enum hist_op peeks[] = {HIST_PEEK_READY, HIST_PEEK_DELAYED, HIST_PEEK_BURIED};
-    uint64_t luck = below(c, 1000);
+    uint64_t luck = below(c, c->role == LOAD_READER ? READS : 1000);
     if (luck < 200) {
         load_send_job(c, HIST_PEEK, recent(c));
     } else if (luck < 350) {
         load_send_job(c, HIST_STATS_JOB, recent(c));
-    } else if (luck < 600) {
+    } else if (luck < READS) {
         load_send_used(c, peeks[below(c, 3)], 0);
     } else if (luck < 750) {
         load_send_used(c, HIST_KICK, 1 + (uint32_t)below(c, 20));

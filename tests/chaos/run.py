@@ -20,7 +20,7 @@ import sys
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from rig import ledger, net  # noqa: E402  (first: it knows where the shared library lies)
+from rig import ledger, libraries, net  # noqa: E402  (first: it knows where the shared library lies)
 from lib.testing import Failure, say  # noqa: E402
 from rig.experiments import EXPERIMENTS, run  # noqa: E402
 from rig.faults import FAULTS  # noqa: E402
@@ -40,10 +40,13 @@ def parse():
     p.add_argument("--seconds", type=float, help="of an experiment that mixes them")
     p.add_argument("--faults", type=lambda text: text.split(","), help=f"instead of its own: {','.join(FAULTS)}")
     p.add_argument("--rate", type=float, default=2400, help="jobs put a second")
+    p.add_argument("--session-timeout", type=int, default=30, metavar="SECONDS",
+                   help="of the nodes; the longest faults of proxies go by it (default: 30)")
     p.add_argument("--json", type=pathlib.Path, help="the results as JSON go there too")
     p.add_argument("--ledger", action="store_true", help="adds the runs to ledger.jsonl")
     p.add_argument("--keep", action="store_true", help="keep the histories and logs")
     p.add_argument("--list", action="store_true")
+    p.add_argument("--missing-libraries", action="store_true", help="names the client libraries that are not here")
     p.add_argument("--ledger-sum", action="store_true")
     options = p.parse_args()
     for names, known in ((options.experiments, EXPERIMENTS), (options.faults or [], FAULTS)):
@@ -81,6 +84,8 @@ def cannot_run(options):
     missing = [path for path in ("/dev/fuse", "/dev/loop-control") if kinds and not os.path.exists(path)]
     if missing:
         return f"its disks need {', '.join(missing)}"
+    if any(EXPERIMENTS[name].has_libraries for name in options.experiments) and libraries.missing():
+        return f"these client libraries are not here: {', '.join(libraries.missing())}"
     why_not = net.can_make()
     return why_not and f"network namespaces cannot be made here: {why_not}"
 
@@ -90,6 +95,9 @@ def main():
     if options.list:
         for name, e in EXPERIMENTS.items():
             print(f"{name:18} {e.text} ({f'{e.count} times' if e.count else f'{e.seconds} s'})")
+        return 0
+    if options.missing_libraries:
+        print(*libraries.missing())
         return 0
     if options.ledger_sum:
         ledger.tell_sum()

@@ -87,7 +87,7 @@ struct hist_record {
     uint64_t id;   /* asked for, or answered */
     uint64_t
         token[2]; /* put: of the body. Reserves and peeks answered OK: what the body began with */
-    uint64_t body_hash; /* the same: of the whole body, and its length */
+    uint64_t body_hash; /* the same: of the whole body (0: not known), and its length */
     uint32_t body_len;
     uint32_t pri;     /* put, release, bury */
     uint32_t delay_s; /* put, release, pause-tube */

@@ -4,8 +4,9 @@
  *
  * The leader asks all of them, itself included, once a second. Entries need a majority, so that is
  * what must have room: one who does not answer for a while has none to offer, whatever lies on its
- * disk. As long as those of whom nothing is known could decide it either way, as at the start of a
- * term, what the log says stays. A disk that was low has to gain a quarter of the reserve more, so
+ * disk; but silence alone refuses nothing, a disk must have said that it is low. As long as those of
+ * whom nothing is known could decide it either way, as at the start of a term, what the log says
+ * stays. A disk that was low has to gain a quarter of the reserve more, so
  * that answers do not change with every file that comes and goes. */
 #include <inttypes.h>
 
@@ -98,36 +99,37 @@ static void ask(struct core *c, uint64_t id)
     c->env.ask_space(c->env.data, id);
 }
 
-/* Adds the voter to those who have room, or to those of whom that is not known. */
-static void count(struct core *c, uint64_t id, size_t *room, size_t *unknown)
+/* Voters by what is known of their disks; of those that are in none nothing was heard for long. */
+struct rooms {
+    size_t room, low, unknown;
+};
+
+static void count(struct core *c, uint64_t id, struct rooms *n)
 {
     const struct core_disk *d = disk_of(c, id);
     if (d == NULL) {
-        (*unknown)++;
-        return;
+        n->unknown++;
+    } else if (now_of(c) - d->heard_ns < CORE_SPACE_SILENT_NS) {
+        n->unknown += !d->is_known;
+        n->room += d->is_known && !d->is_low;
+        n->low += d->is_known && d->is_low;
     }
-    if (now_of(c) - d->heard_ns >= CORE_SPACE_SILENT_NS) {
-        return;
-    }
-    *unknown += !d->is_known;
-    *room += d->is_known && !d->is_low;
 }
 
 static void decide(struct core *c, const struct replica_member *members, size_t n)
 {
     size_t voters = 0;
-    size_t room = 0;
-    size_t unknown = 0;
+    struct rooms found = {0};
     for (size_t i = 0; i < n; i++) {
         if (members[i].role == REPLICA_VOTER) {
             voters++;
-            count(c, members[i].id, &room, &unknown);
+            count(c, members[i].id, &found);
         }
     }
     size_t majority = voters / 2 + 1;
-    if (c->config.reserve_space == 0 || room >= majority) {
+    if (c->config.reserve_space == 0 || found.room >= majority) {
         proposer_short_of_space(c->proposer, false);
-    } else if (room + unknown < majority) {
+    } else if (found.low > 0 && found.room + found.unknown < majority) {
         proposer_short_of_space(c->proposer, true);
     }
 }

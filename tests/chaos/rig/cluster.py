@@ -27,14 +27,16 @@ RESERVE_MIB = 32  # their disks have 512 MiB in all where they can get full
 
 
 class Rig:
-    """`disks`: what the nodes' disks must be able to do, see disk.py; `clocks`: their wall clocks can be set."""
+    """`disks`: what the nodes' disks must be able to do, see disk.py; `clocks`: their wall clocks can be set;
+    `node_words`: more options of each node."""
 
-    def __init__(self, options, name, disks=(), clocks=False):
+    def __init__(self, options, name, disks=(), clocks=False, node_words=()):
         self.options = options
         self.bin = options.bin
         self.net = Net()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=options.work))
         self.disk_kinds, self.clocks = frozenset(disks), clocks
+        self.session_timeout, self.node_words = options.session_timeout, node_words
         self.nodes, self.proxies, self.disks = {}, {}, {}
         self.guard = None
 
@@ -75,7 +77,8 @@ class Rig:
             disk.make()
             self.nodes[name] = Daemon(self, name, [self.bin / "coolbeans-node", "--name", name, "--data-dir",
                                                    disk.data, "--cluster", members, "--insecure",
-                                                   "--reserve-space", f"{RESERVE_MIB}m"])
+                                                   "--reserve-space", f"{RESERVE_MIB}m", "--session-timeout",
+                                                   f"{self.session_timeout}s", *self.node_words])
         for name in PROXY_NUMBERS:
             self.proxies[name] = Daemon(self, name, [self.bin / "coolbeans-proxy", "--nodes", self.grpc(), "--name",
                                                      name, "-l", self.net.hosts[name], "-p", CLIENTS])

@@ -44,6 +44,11 @@ class Daemon:
                 self.rig.net.within(self.name) + [str(w) for w in self.words] + ["--ready-file", str(self.ready_file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment})
 
+    def start_at(self, when_ns):
+        """By a later watch()."""
+        if not self.is_alive():
+            self.wanted, self.again_ns = True, when_ns
+
     def wait_ready(self, seconds=READY_S):
         until(f"{self.name} is ready", seconds, lambda: self.ready_file.exists() or not self.is_alive())
 

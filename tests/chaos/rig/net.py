@@ -59,6 +59,26 @@ class Net:
         of the machine, which `ip netns exec` would copy."""
         return ["nsenter", f"--net={NETNS / self.space(name)}", "--"]
 
+    def within_switch(self):
+        return ["nsenter", f"--net={NETNS / self.switch}", "--"]
+
+    # ---- a second way from a host to the bridge, see relay.py ----
+
+    def split_link(self, near, far):
+        """A pair of devices whose far end is on the bridge. The host is not connected to the near one."""
+        run("ip", "-n", self.switch, "link", "add", near, "type", "veth", "peer", "name", far)
+        run("ip", "-n", self.switch, "link", "set", far, "master", "br0", "up")
+        run("ip", "-n", self.switch, "link", "set", near, "up")
+
+    def join_link(self, near):
+        run("ip", "-n", self.switch, "link", "del", near)
+
+    def unplug(self, name):
+        run("ip", "-n", self.switch, "link", "set", name, "nomaster")
+
+    def plug(self, name):
+        run("ip", "-n", self.switch, "link", "set", name, "master", "br0")
+
     def nft(self, name, rules):
         run(*self.within(name), "nft", "-f", "-", text=rules)
 

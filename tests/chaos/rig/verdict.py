@@ -13,14 +13,19 @@ PROPERTY = re.compile(r"^(P\d+) (.{1,17}?) +(\d+) +(\d+)$", re.M)
 # The cluster's clock may lag, never be ahead by more than what clocks drift in one ttr: a larger bound would hide a delay of
 # a second that is ignored.
 CLOCK_ERROR_MS = 300
-# How soon a client of the rig sees that its proxy has closed. Proxies are never paused.
+# How soon a client of the rig sees that its proxy has closed; to be added: how long a proxy stood still.
 CLOSE_NOTICE_MS = 2000
 
 
-def check_history(options, history, is_drained, extra=()):
+def close_notice_ms(faults):
+    return CLOSE_NOTICE_MS + max(((f.undone_ns - f.at_ns) // 1_000_000 for f in faults if f.NAME == "proxy-pause"),
+                                 default=0)
+
+
+def check_history(options, history, is_drained, notice_ms, extra=()):
     """({property: (judged, violations)}, what the checker says)"""
     words = [options.bin.parent / "tests" / "history_check", *(["--drained"] if is_drained else []), f"--clock-error={CLOCK_ERROR_MS}",
-             f"--close-notice={CLOSE_NOTICE_MS}", *extra, history]
+             f"--close-notice={notice_ms}", *extra, history]
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=CHECK_S, check=False)
     found = {name: (int(judged), int(wrong)) for name, _, judged, wrong in PROPERTY.findall(done.stdout)}
     if done.returncode not in (0, 1) or len(found) < 13:
@@ -50,10 +55,10 @@ def summary_of(values):
 
 
 def judge(options, rig, faults, load_status, notes, extra=()):
-    """The result of a run as a dictionary; `problems` says what must not be."""
+    """The result of a run as a dictionary; `problems` says what must not be, and begins with those of `notes`."""
     faults = sorted((f for f in faults if f.undone_ns is not None), key=lambda f: f.at_ns)
     properties, said = check_history(options, rig.dir / "history", load_status["phase"] == "ended" and
-                                     load_status["exit"] == 0, extra)
+                                     load_status["exit"] == 0, close_notice_ms(faults), extra)
     (rig.dir / "check.txt").write_text(said)
     measured = measure(options, rig.dir / "history", faults)
     each = stalls(measured, faults)
@@ -66,7 +71,7 @@ def judge(options, rig, faults, load_status, notes, extra=()):
                                 "longest": summary_of([s["longest"] for s in each if s["fault"] == name])}
                          for name in dict.fromkeys(s["fault"] for s in each)},
               "faults": each}
-    result["problems"] = problems(result, rig, said)
+    result["problems"] = notes["problems"] + problems(result, rig, said)
     return result
 
 

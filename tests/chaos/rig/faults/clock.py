@@ -17,11 +17,11 @@ def clock_file(rig, name):
 
 
 def environment(rig, name):
-    """Of a node whose wall clock can be set. The library looks at the file once a second."""
+    """Of a node whose wall clock can be set. The library looks at the file each time."""
     libraries = sorted(pathlib.Path("/").glob(LIBRARY[1:]))
     clock_file(rig, name).write_text("+0\n")
     return {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(clock_file(rig, name)),
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1", "DONT_FAKE_MONOTONIC": "1"}
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
 
 
 class Fault(Base):

@@ -10,15 +10,17 @@ class Filter:
         self.rig, self.host, self.table = rig, host, f"chaos{next(numbers)}"
         self.is_there = False
 
-    def drop(self, peers, comes_in=True, goes_out=True, percent=100):
-        """`peers`: their addresses; None: all."""
+    def drop(self, peers, comes_in=True, goes_out=True, percent=100, refuse=False):
+        """`peers`: their addresses; None: all. `refuse`: who connects to them hears so at once."""
         chance = "" if percent == 100 else f"numgen random mod 100 < {percent} "
         chains = ""
         for wanted, hook, side in ((comes_in, "input", "saddr"), (goes_out, "output", "daddr")):
             if wanted:
-                device = "iifname" if hook == "input" else "oifname"
-                whom = f'{device} "eth0" ' if peers is None else f"ip {side} {{ {', '.join(peers)} }} "
-                chains += f"chain {hook} {{ type filter hook {hook} priority 0; {whom}{chance}drop; }}\n"
+                whom = f'{"iifname" if hook == "input" else "oifname"} "eth0" '  # a refusal comes by "lo"
+                if peers is not None:
+                    whom += f"ip {side} {{ {', '.join(peers)} }} "
+                said = f"{whom}meta l4proto tcp reject with tcp reset; " if refuse and hook == "output" else ""
+                chains += f"chain {hook} {{ type filter hook {hook} priority 0; {said}{whom}{chance}drop; }}\n"
         self.rig.net.nft(self.host, f"table inet {self.table} {{\n{chains}}}\n")
         self.is_there = True
 

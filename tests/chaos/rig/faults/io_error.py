@@ -1,10 +1,8 @@
 """System calls of a node fail with EIO from the nth on (strace). A node must end at once and say why; it is started
 again, as systemd would."""
 
-import signal
-import subprocess
-
 from rig.faults.base import Base
+from rig.faults.tracer import Tracer
 
 
 class Fault(Base):
@@ -22,17 +20,9 @@ class Fault(Base):
     def harm(self, rig):
         self.node = rig.nodes[self.target]
         self.node.may_die += 1
-        self.strace = None
-        if self.node.is_alive():
-            self.strace = subprocess.Popen(
-                rig.net.within(self.target) + ["strace", "-f", "-qq", "-o", "/dev/null", "-p",
-                                               str(self.node.process.pid), "-e", f"trace={self.call}", "-e",
-                                               f"inject={self.call}:error=EIO:when={self.when}+"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.tracer = Tracer(rig, self.target, [self.call], f"error=EIO:when={self.when}+")
 
     def mend(self, rig):
-        if self.strace and self.strace.poll() is None:
-            self.strace.send_signal(signal.SIGINT)  # it lets go of the node
-            self.strace.wait(30)
+        self.tracer.end()
         rig.watch()
         self.node.may_die -= 1

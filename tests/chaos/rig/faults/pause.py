@@ -9,10 +9,10 @@ class Fault(Base):
     LOW, HIGH = 0.1, 30.0
 
     def harm(self, rig):
-        self.process = rig.nodes[self.target].process
-        rig.nodes[self.target].pause()
+        self.process = rig.daemon(self.target).process
+        rig.daemon(self.target).pause()
 
     def mend(self, rig):
-        node = rig.nodes[self.target]
+        node = rig.daemon(self.target)
         if node.process is self.process:
             node.resume()

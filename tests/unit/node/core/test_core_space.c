@@ -143,6 +143,15 @@ static void who_is_silent_for_long_has_no_room(void **state)
     assert_false(is_short_after(r, 30));
 }
 
+/* No disk has said that it is low: seed 5007, a leader of two whose other one stood still. */
+static void silence_alone_refuses_nothing(void **state)
+{
+    struct core_rig *r = *state;
+    lead(r);
+    said[1] = said[3] = SILENT;
+    assert_false(is_short_after(r, 30));
+}
+
 static void one_that_does_not_know_counts_as_room(void **state)
 {
     struct core_rig *r = *state;
@@ -249,6 +258,7 @@ int main(void)
         T(two_full_disks_refuse_puts_until_one_has_room),
         T(the_leaders_own_disk_counts),
         T(who_is_silent_for_long_has_no_room),
+        T(silence_alone_refuses_nothing),
         T(one_that_does_not_know_counts_as_room),
         T(a_new_leader_keeps_what_the_log_says),
         T(only_a_leader_asks),
