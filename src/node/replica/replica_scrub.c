@@ -216,9 +216,9 @@ static bool parse_name(const char *name, struct segment *g)
 
 bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX - NAME_LEN - 2];
     struct segment g;
-    if (snprintf(path, sizeof(path), "%s/raft", dir) >= (int)sizeof(path) - NAME_LEN - 1) {
+    if (snprintf(path, sizeof(path), "%s/raft", dir) >= (int)sizeof(path)) {
         return true; /* replica_uv has refused such a path */
     }
     DIR *d = opendir(path);
@@ -232,8 +232,7 @@ bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env
     while (go_on && (e = readdir(d)) != NULL) {
         g = (struct segment){.len = 0};
         if (parse_name(e->d_name, &g)) {
-            (void)snprintf(g.path, sizeof(g.path), "%.*s/%s", (int)(sizeof(g.path) - NAME_LEN - 2),
-                           path, e->d_name); /* it fits, see above */
+            (void)snprintf(g.path, sizeof(g.path), "%s/%.*s", path, NAME_LEN, e->d_name); /* fits */
             go_on = scrub_segment(&s, &g);
         }
     }

@@ -174,5 +174,8 @@ enum store_result store_scrub_step(
         c->last_len = 0;
         *is_pass = c->table == 0;
     }
+    if (*is_pass) {
+        let_go(c); /* one that was swapped out is not kept from going during a rest */
+    }
     return r == STORE_MORE ? STORE_OK : r;
 }

@@ -1,4 +1,4 @@
-"""The disk of a node is full, all but a little. A node that runs goes on; one that starts may say that it cannot."""
+"""The disk of a node is full, all but a little. A node that runs goes on, and one starts."""
 
 from rig.faults.base import Base
 
@@ -16,10 +16,8 @@ class Fault(Base):
         return f"{self.leave} bytes left"
 
     def harm(self, rig):
-        rig.nodes[self.target].may_not_start += 1
         rig.disks[self.target].fill(self.leave)
 
     def mend(self, rig):
         rig.disks[self.target].empty()
         rig.watch()
-        rig.nodes[self.target].may_not_start -= 1
