@@ -25,6 +25,7 @@ class Daemon:
         self.is_stopped = False  # by SIGSTOP
         self.may_die = 0         # faults under way that are a reason to end,
         self.may_not_start = 0   # or to end right after the start
+        self.excused_until_ns = 0
         self.started_ns = self.again_ns = 0
         self.ends = []           # (when, status) of ends that nobody asked for
         self.starts = 0
@@ -98,7 +99,8 @@ class Daemon:
         elif self.wanted and not self.again_ns and self.process.poll() is not None:
             at_start = now - self.started_ns < START_NS
             self.ends.append({"name": self.name, "at_ns": now, "status": self.process.returncode,
-                              "excused": self.may_die > 0 or (self.may_not_start > 0 and at_start),
+                              "excused": self.may_die > 0 or now < self.excused_until_ns or
+                              (self.may_not_start > 0 and at_start),
                               "said": self.last_words()})
             self.again_ns = now + RESTART_NS
 
