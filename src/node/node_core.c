@@ -164,6 +164,7 @@ void node_core_create(struct node *n)
         .self = n->id,
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
+        .body_cache = n->options->body_cache,
         .data_dir = n->options->data_dir,
     };
     for (size_t i = 0; i < n->n_members; i++) {

@@ -106,6 +106,18 @@
 #define CB_STORE_LOCAL_MAX (64 * CB_KIB) /* a fact of the node alone: a list of members at most */
 #define CB_STORE_IDENTITY_MAX 255        /* of a node's or a cluster's name in the directory */
 
+/* Bodies that are read from the store at a time: with one read transaction, and so many that what
+ * it costs to ask a thread is shared by them. */
+#define CB_BODY_FETCH_MAX 64
+#define CB_BODY_FETCH_BYTES CB_MIB /* and one body more */
+/* Bodies read, until they are sent, and again if they must; the oldest go first. Some hundred
+ * streams that look ahead by what follows have room in it. */
+#define CB_BODIES_HERE_BYTES_MAX (32 * CB_MIB)
+/* How far a stream of results looks ahead for bodies that are not in memory: what its next few
+ * messages take, so that they are fetched while one is on its way. */
+#define CB_BODY_AHEAD_MAX 64
+#define CB_BODY_AHEAD_BYTES (4 * CB_STREAM_MESSAGE_SOFT)
+
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024
 #define CB_RAFT_SNAPSHOT_TRAILING 2048

@@ -109,6 +109,7 @@ struct core_config {
     size_t n_members;
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
+    uint64_t body_cache;        /* bytes of bodies in memory (jsm_keep_bodies); 0: all of them */
     size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
     size_t session_queue_bytes; /* as the proposer's */
     const char *data_dir;       /* for sentences alone; lives as long as the core */

@@ -61,6 +61,7 @@ static void load_state(void *arg)
 {
     struct core_install *in = arg;
     in->machine = jsm_create();
+    jsm_keep_bodies(in->machine, in->c->config.body_cache);
     in->result = store_load_incoming(in->c->store, load_record, in, &in->meta, &in->err);
     in->is_sound = in->result == STORE_OK && jsm_load_done(in->machine) == JSM_LOAD_OK &&
                    jsm_index(in->machine) == in->meta.index && in->meta.index >= in->at_least &&
@@ -392,6 +393,7 @@ static void swap(struct core *c, struct core_install *in)
     c->machine = in->machine;
     proposer_set_machine(c->proposer, c->machine);
     destroy_machine(c, old);
+    core_bodies_reset(c);
     core_span_swapped(c);
     cb_log(CB_LOG_INFO, "install.done", "index=%" PRIu64, c->spans.durable.index);
     if (c->watch != NULL) {
