@@ -35,8 +35,8 @@ struct node_options {
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t session_timeout_ns;
-    uint64_t jobs_max;  /* of the cluster; 0: no bound */
-    uint64_t bytes_max; /* the same */
+    uint64_t jobs_max;   /* of the cluster; 0: no bound */
+    uint64_t bytes_max;  /* the same */
     uint64_t body_cache; /* bytes; 0: no bound */
 
     /* --cluster, which counts for the first start alone: after that the cluster knows. */

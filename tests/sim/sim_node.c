@@ -10,7 +10,8 @@
 #define TURN_MAX_NS 200000 /* from an event to the end of the loop's turn */
 #define WORK_NS (20 * CB_NS_PER_MS)
 #define LONG_WORK_NS                                                                               \
-    (4 * CB_NS_PER_S) /* rare: the parts of a state are hundreds of works in turn; none in a run   \
+    (4 *                                                                                           \
+     CB_NS_PER_S) /* rare: the parts of a state are hundreds of works in turn; none in a run   \
                        * without faults, where clients wait for bodies that are read so */
 #define DISK_TIMEOUT_MS 10000
 

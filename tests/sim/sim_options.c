@@ -115,11 +115,11 @@ void sim_options_print(const struct sim_options *o)
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, parts of %zu KiB, queues of %zu KiB, %" PRIu64 " bytes of bodies, %u left down, a fault every %" PRIu64 " ms:",
+           " us, parts of %zu KiB, queues of %zu KiB, %" PRIu64
+           " bytes of bodies, %u left down, a fault every %" PRIu64 " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
-           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB,
-           o->queue_bytes / CB_KIB, o->body_cache, o->left_down,
-           o->fault_gap_ns / CB_NS_PER_MS);
+           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->queue_bytes / CB_KIB,
+           o->body_cache, o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

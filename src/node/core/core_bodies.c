@@ -242,6 +242,5 @@ core_bodies_get(struct core *c, const struct proposer_body_ask *ask, struct cb_s
                  "node under a new id",
                  ask->job, c->config.data_dir);
     }
-    drop(s, b);
-    return PROPOSER_BODY_GONE;
+    return PROPOSER_BODY_GONE; /* for ever: ids are not used again */
 }

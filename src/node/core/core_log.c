@@ -175,8 +175,7 @@ static void stream_set_reading(void *data, void *owner, bool on)
     c->env.stream_set_reading(c->env.data, owner, on);
 }
 
-static enum proposer_body
-body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
+static enum proposer_body body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
 {
     return core_bodies_get(data, ask, out);
 }

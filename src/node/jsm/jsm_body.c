@@ -202,11 +202,11 @@ void jsm_shed_bodies(struct jsm *m)
 
 struct jsm_body *jsm_body_load(struct jsm *m, struct cb_span bytes, uint64_t hash)
 {
-    bool stays = m->body_cache == 0 || bytes.len < JSM_BODY_AWAY_MIN ||
-                 (m->resident_bytes <= m->body_cache &&
-                  bytes.len <= m->body_cache - m->resident_bytes);
-    struct jsm_body *b = stays ? jsm_body_create(m, bytes)
-                               : create_away(m, 1, (uint32_t)bytes.len, hash);
+    bool stays =
+        m->body_cache == 0 || bytes.len < JSM_BODY_AWAY_MIN ||
+        (m->resident_bytes <= m->body_cache && bytes.len <= m->body_cache - m->resident_bytes);
+    struct jsm_body *b =
+        stays ? jsm_body_create(m, bytes) : create_away(m, 1, (uint32_t)bytes.len, hash);
     b->in_store = true;
     return b;
 }

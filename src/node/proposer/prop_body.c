@@ -1,6 +1,6 @@
 /* Bodies that are not in memory (ADR 14). Results of a session go out in order, so those behind one
- * whose body is on its way wait with it; the bodies of the next ones are asked for at the same time.
- * Reads wait each for itself. */
+ * whose body is on its way wait with it; the bodies of the next ones are asked for at the same
+ * time. Reads wait each for itself. */
 #include "node/proposer/prop_internal.h"
 
 enum proposer_body prop_body_ask(struct proposer *p,

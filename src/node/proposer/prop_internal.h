@@ -64,8 +64,8 @@ struct proposer_stream {
     uint64_t told_request;  /* applied_request as sent */
     struct cb_list reads;   /* struct prop_read, in the order of arrival */
     uint32_t n_reads;
-    bool waits_for_body;    /* something waits until proposer_bodies_came */
-    bool is_paused; /* not read: its session's queue is full, or it waits to be attached */
+    bool waits_for_body; /* something waits until proposer_bodies_came */
+    bool is_paused;      /* not read: its session's queue is full, or it waits to be attached */
 };
 
 struct prop_read {
@@ -195,8 +195,8 @@ uint64_t prop_batch_count(const struct proposer *p, enum jsm_counter c);
 
 /* ---- prop_read.c ---- */
 
-/* While a list of reads is gone through: connections whose next answer waits for a body. Their later
- * reads wait as well, so that none of them sees an earlier state than the one before it. */
+/* While a list of reads is gone through: connections whose next answer waits for a body. Their
+ * later reads wait as well, so that none of them sees an earlier state than the one before it. */
 struct prop_held {
     uint64_t conns[16];
     uint32_t n;

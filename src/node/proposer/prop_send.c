@@ -51,8 +51,8 @@ static bool
 has_something(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
 {
     return confirms_alone(p, st, from) || st->attached_is_due || st->expect != 0 ||
-           has_result(p, st, from) ||
-           st->told_request != jsm_session_last_request(from) || has_ready_read(p, st);
+           has_result(p, st, from) || st->told_request != jsm_session_last_request(from) ||
+           has_ready_read(p, st);
 }
 
 static void

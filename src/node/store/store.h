@@ -12,8 +12,9 @@
  * Does not: interpret keys or values, keep any of them in memory, or block the loop (but see
  *           "start" and "swap" below).
  * Threads:  store_commit, store_swap and store_close: the loop. store_durable, store_pending_bytes,
- *           store_is_full, store_read, store_read_many, store_copy_open: any. A copy: any, one at a time.
- *           store_incoming_*, store_load_incoming, store_discard_incoming: any, one at a time.
+ *           store_is_full, store_read, store_read_many, store_copy_open: any. A copy: any, one at a
+ *           time. store_incoming_*, store_load_incoming, store_discard_incoming: any, one at a
+ *           time.
  *           `notify` is called on the store's own thread.
  * Errors:   a store_result with a sentence in a store_error. A commit has no error: a full disk is
  *           waited out (design D9), everything else that the disk refuses ends the process. */

@@ -92,15 +92,13 @@ static struct desk_body *body_of(struct desk *d, uint64_t job)
     return NULL;
 }
 
-static enum proposer_body
-body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
+static enum proposer_body body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
 {
     struct desk *d = data;
     struct desk_body *b = body_of(d, ask->job);
     if (b == NULL) {
         assert_true(d->n_bodies < DESK_BODIES_MAX);
-        d->bodies[d->n_bodies++] =
-            (struct desk_body){.job = ask->job, .was_kept = ask->is_kept};
+        d->bodies[d->n_bodies++] = (struct desk_body){.job = ask->job, .was_kept = ask->is_kept};
         return PROPOSER_BODY_COMES;
     }
     if (!b->is_here) {
@@ -108,7 +106,6 @@ body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
     }
     if (b->is_gone) {
         assert_false(ask->is_kept);
-        *b = d->bodies[--d->n_bodies];
         return PROPOSER_BODY_GONE;
     }
     const struct jsm_store_record *r = stored_body(d, ask->job);

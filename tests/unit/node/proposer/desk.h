@@ -80,7 +80,7 @@ unsigned desk_last_items(struct desk *d);
 /* Stores what has changed; bodies of 64 bytes and more that nothing holds leave memory. The machine
  * keeps all of them unless desk_init was followed by jsm_keep_bodies. */
 void desk_shed(struct desk *d);
-/* Those that are on their way come, as the store has them now, and a turn follows. How many came. */
+/* Those that are on their way come, as the store has them now; a turn follows. How many came. */
 unsigned desk_bodies_come(struct desk *d);
 /* Those that came are forgotten: they are fetched again. */
 void desk_bodies_forget(struct desk *d);
