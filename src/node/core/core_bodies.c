@@ -79,6 +79,18 @@ static void drop_reading(struct core_bodies *s)
     }
 }
 
+void core_bodies_make_room(struct core *c)
+{
+    drop_list(&c->bodies, &c->bodies.here);
+    if (c->config.body_cache == 0) {
+        return;
+    }
+    jsm_keep_bodies(c->machine, 1);
+    if (!c->spans.is_committing) { /* else once that is durable */
+        jsm_shed_bodies(c->machine);
+    }
+}
+
 void core_bodies_reset(struct core *c)
 {
     struct core_bodies *s = &c->bodies;

@@ -60,6 +60,7 @@ static bool load_record(void *data, struct cb_span key, struct cb_span value)
 static void load_state(void *arg)
 {
     struct core_install *in = arg;
+    cb_mem_give_back(); /* the bodies of the old machine */
     in->machine = jsm_create();
     jsm_keep_bodies(in->machine, in->c->config.body_cache);
     in->result = store_load_incoming(in->c->store, load_record, in, &in->meta, &in->err);
@@ -224,6 +225,7 @@ static void on_fed(void *arg)
     }
     if (in->is_whole) {
         in->is_loading = true;
+        core_bodies_make_room(c);
         c->env.work(c->env.data, load_state, on_loaded, in);
     } else if (in->is_last) {
         fail(in, "it has no end", RETRY_FULL_NS);
@@ -365,6 +367,7 @@ static void free_machine(void *arg)
     struct grave *g = arg;
     jsm_destroy(g->machine);
     g->machine = NULL;
+    cb_mem_give_back();
 }
 
 static void on_freed(void *arg)

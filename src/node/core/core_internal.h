@@ -105,6 +105,9 @@ enum proposer_body
 core_bodies_get(struct core *c, const struct proposer_body_ask *ask, struct cb_span *out);
 /* Reads what is wanted, if nothing is being read. */
 void core_bodies_turn(struct core *c);
+/* Another machine is going to be loaded beside the present one, which nobody is served from: if
+ * there is a bound, its bodies leave. */
+void core_bodies_make_room(struct core *c);
 /* The store has another member's state now. */
 void core_bodies_reset(struct core *c);
 bool core_bodies_is_busy(const struct core *c);

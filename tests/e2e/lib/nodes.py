@@ -39,14 +39,14 @@ class Nodes:
                             "-l", "127.0.0.1", "-p", port)
             until("a connection", STARTS_S, self.connects)
         except BaseException:
-            self._end(True)
+            self.end(True)
             raise
         return self
 
     def __exit__(self, kind, *_):
-        self._end(kind is not None)
+        self.end(kind is not None)
 
-    def _end(self, failed):
+    def end(self, failed):
         for process in self.process.values():
             process.kill()
         for process in self.process.values():

@@ -63,7 +63,15 @@ static void an_installed_state_keeps_few_bodies(void **state)
     f->body_cache = 3 * JOB_SIZE;
     core_rig_boot(f);
     core_pair_fill(t);
-    core_pair_install(t);
+    core_rig_put(f, 1000);
+    core_pair_store(f);
+    assert_int_equal(jsm_body_use(core_machine(f->core)).resident_bytes, 1000);
+    core_pair_start(t);
+    (void)core_pair_carry(t);
+    /* The old machine makes room. */
+    assert_int_equal(jsm_body_use(core_machine(f->core)).resident_bytes, 0);
+    f->events.installed(f->events.data, core_pair_mark(&t->leader));
+    core_rig_work(f);
     struct jsm_body_use use = jsm_body_use(core_machine(f->core));
     assert_in_range(use.resident_bytes, 2 * JOB_SIZE, 3 * JOB_SIZE);
     assert_true(use.n_away >= JOBS - 3);

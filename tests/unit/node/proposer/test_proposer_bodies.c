@@ -179,6 +179,40 @@ static void it_looks_ahead_by_so_much(void **state)
     }
 }
 
+static void request_of(struct desk_stream *s, uint64_t number, uint64_t conn, enum wire_op op)
+{
+    struct wire_request q = {.number = number, .conn = conn, .op = op};
+    struct wire_to_node m = {.requests = &q, .n_requests = 1};
+    desk_send(&d, s, &m);
+}
+
+/* Nothing else is to be said to the proxy then. */
+static void it_looks_ahead_of_grants_too(void **state)
+{
+    (void)state;
+    request(&b, 4, WIRE_OP_RESERVE, 0);
+    request(&b, 5, WIRE_OP_RESERVE, 0);
+    desk_apply_all(&d);
+    desk_bodies_come(&d);
+    desk_ack(&d, &b, 5);
+    request_of(&a, 2, 2, WIRE_OP_CONN_OPEN);
+    request_of(&a, 3, 1, WIRE_OP_RESERVE);
+    request_of(&a, 4, 2, WIRE_OP_RESERVE);
+    desk_apply_all(&d);
+    desk_bodies_forget(&d);
+    struct wire_request q[] = {
+        {.number = 6, .conn = 1, .op = WIRE_OP_RELEASE, .id = 1},
+        {.number = 7, .conn = 1, .op = WIRE_OP_RELEASE, .id = 2},
+    };
+    struct wire_to_node m = {.requests = q, .n_requests = 2};
+    desk_send(&d, &b, &m);
+    desk_apply_all(&d);
+    assert_int_equal(d.n_bodies, 2);
+    (void)desk_bodies_come(&d);
+    assert_non_null(find_result(&a, 3));
+    assert_non_null(find_result(&a, 4));
+}
+
 static void reads_wait_each_for_itself(void **state)
 {
     (void)state;
@@ -262,6 +296,7 @@ int main(void)
         TEST(a_result_is_sent_again),
         TEST(the_next_leader_fetches_it),
         TEST(it_looks_ahead_by_so_much),
+        TEST(it_looks_ahead_of_grants_too),
         TEST(reads_wait_each_for_itself),
         TEST(what_a_peek_found_stands),
         TEST(a_peek_of_what_is_gone_looks_again),
