@@ -144,7 +144,7 @@ struct jsm_result {
     enum jsm_outcome outcome;
     uint64_t id;         /* INSERTED, RESERVED */
     uint32_t count;      /* WATCHING, KICKED */
-    struct cb_span body; /* RESERVED; borrowed until the next jsm_apply or jsm_shed_bodies */
+    struct cb_span body; /* RESERVED; borrowed until the result is acknowledged */
     bool is_away;        /* the store has the body's bytes: `body` is NULL and their length */
 };
 
