@@ -194,7 +194,7 @@ static void it_looks_ahead_of_grants_too(void **state)
     request(&b, 5, WIRE_OP_RESERVE, 0);
     desk_apply_all(&d);
     desk_bodies_come(&d);
-    desk_ack(&d, &b, 5);
+    desk_ack(&d, &b, 4);
     request_of(&a, 2, 2, WIRE_OP_CONN_OPEN);
     request_of(&a, 3, 1, WIRE_OP_RESERVE);
     request_of(&a, 4, 2, WIRE_OP_RESERVE);
