@@ -165,6 +165,7 @@ void node_core_create(struct node *n)
         .session_timeout_ns = n->options->session_timeout_ns,
         .limits = {.jobs = n->options->jobs_max, .bytes = n->options->bytes_max},
         .reserve_space = n->options->reserve_space,
+        .body_cache = n->options->body_cache,
         .data_dir = n->options->data_dir,
     };
     for (size_t i = 0; i < n->n_members; i++) {

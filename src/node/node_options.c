@@ -107,6 +107,15 @@ static const struct cb_option table[] = {
      .offset = AT(scrub_rate),
      .help = "bytes of what is stored that are read from the disk again each second and checked; "
              "0: none"},
+    {.long_name = "body-cache",
+     .kind = CB_OPTION_SIZE,
+     .arg = "SIZE",
+     .def = "256m",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = AT(body_cache),
+     .help = "bytes of job bodies that this node keeps in memory; others are read from its disk "
+             "when they are reserved or peeked at; 0: it keeps all"},
     {.long_name = "ready-file",
      .kind = CB_OPTION_STRING,
      .arg = "FILE",

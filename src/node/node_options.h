@@ -39,6 +39,7 @@ struct node_options {
     uint64_t bytes_max;     /* the same */
     uint64_t scrub_rate;    /* bytes a second; 0: none */
     uint64_t reserve_space; /* bytes that a majority of the disks keeps free; 0: none */
+    uint64_t body_cache;    /* bytes; 0: no bound */
 
     /* --cluster, which counts for the first start alone: after that the cluster knows. */
     struct node_member members[CB_CLUSTER_NODES_MAX]; /* sorted by name */

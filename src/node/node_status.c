@@ -82,6 +82,10 @@ static void fill_counters(const struct node *n, struct wire_status *out)
     count(out, "store_dirty_bytes", jsm_dirty_bytes(machine));
     count(out, "store_full", store_is_full(n->store));
     count(out, "body_bytes", jsm_body_bytes(machine));
+    struct jsm_body_use use = jsm_body_use(machine);
+    count(out, "body_cache", n->options->body_cache);
+    count(out, "bodies_resident_bytes", use.resident_bytes);
+    count(out, "bodies_away", use.n_away);
     count(out, "max_jobs", jsm_limits_now(machine).jobs);
     count(out, "max_bytes", jsm_limits_now(machine).bytes);
     struct node_scrub_view scrub;

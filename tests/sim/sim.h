@@ -158,9 +158,10 @@ struct sim_options {
         unsigned threshold, trailing;
     } snapshots[SIM_NODES_MAX + 1]; /* by node */
     unsigned inflight_max;
-    size_t part_size;   /* of a state on its way to a node */
-    size_t queue_bytes; /* of a session's requests, before its stream is not read */
-    uint32_t left_down; /* nodes that stay away for a while after the faults: a minority */
+    size_t part_size;    /* of a state on its way to a node */
+    size_t queue_bytes;  /* of a session's requests, before its stream is not read */
+    uint64_t body_cache; /* of each node */
+    uint32_t left_down;  /* nodes that stay away for a while after the faults: a minority */
     uint64_t session_timeout_ns;
     uint64_t net_ns, disk_ns; /* typical */
     bool lmdb;

@@ -10,7 +10,9 @@
 #define TURN_MAX_NS 200000 /* from an event to the end of the loop's turn */
 #define WORK_NS (20 * CB_NS_PER_MS)
 #define LONG_WORK_NS                                                                               \
-    (4 * CB_NS_PER_S) /* rare: the parts of a state are hundreds of works in turn */
+    (4 *                                                                                           \
+     CB_NS_PER_S) /* rare: the parts of a state are hundreds of works in turn; none in a run   \
+                       * without faults, where clients wait for bodies that are read so */
 #define DISK_TIMEOUT_MS 10000
 
 /* ---- time ---- */
@@ -117,7 +119,7 @@ static void on_work(void *arg)
     struct work *w = arg;
     struct sim *s = w->node->sim;
     w->run(w->arg);
-    uint64_t most = sim_one_in(s, 30) ? LONG_WORK_NS : WORK_NS;
+    uint64_t most = sim_one_in(s, 30) && s->options.faults != 0 ? LONG_WORK_NS : WORK_NS;
     fake_at(&w->node->fake->process, sim_now(s) + sim_between(s, 0, most), on_work_done, cb_free,
             w);
 }
@@ -287,6 +289,7 @@ static void make_core(struct sim_node *n)
         .reserve_space = SIM_RESERVE_SPACE,
         .state_part_size = n->sim->options.part_size,
         .session_queue_bytes = n->sim->options.queue_bytes,
+        .body_cache = n->sim->options.body_cache,
         .data_dir = n->dir,
     };
     for (uint64_t id = 1; id <= known_at_first(n); id++) {

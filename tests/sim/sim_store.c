@@ -127,6 +127,16 @@ op_read(struct store *base, struct cb_span key, struct cb_buf *out, struct store
     return store_read(of(base)->inner, key, out, err);
 }
 
+static enum store_result op_read_many(struct store *base,
+                                      const struct cb_span *keys,
+                                      size_t n,
+                                      store_value_fn fn,
+                                      void *data,
+                                      struct store_error *err)
+{
+    return store_read_many(of(base)->inner, keys, n, fn, data, err);
+}
+
 static enum store_result
 op_set_local(struct store *base, const char *name, struct cb_span value, struct store_error *err)
 {
@@ -261,6 +271,7 @@ static const struct store_ops ops = {
     .is_full = op_is_full,
     .load = op_load,
     .read = op_read,
+    .read_many = op_read_many,
     .set_local = op_set_local,
     .get_local = op_get_local,
     .copy_open = op_copy_open,

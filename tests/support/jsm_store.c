@@ -115,7 +115,13 @@ void jsm_store_drain(struct jsm_store *s, struct jsm *m)
 
 struct jsm *jsm_store_load(const struct jsm_store *s)
 {
+    return jsm_store_load_keeping(s, 0);
+}
+
+struct jsm *jsm_store_load_keeping(const struct jsm_store *s, uint64_t bytes)
+{
     struct jsm *m = jsm_create();
+    jsm_keep_bodies(m, bytes);
     enum jsm_load_result r = JSM_LOAD_OK;
     for (uint32_t i = 0; i < s->n && r == JSM_LOAD_OK; i++) {
         r = jsm_load_record(m, cb_span(s->records[i].key, s->records[i].key_len),

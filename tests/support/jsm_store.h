@@ -24,6 +24,8 @@ struct jsm_store {
 void jsm_store_drain(struct jsm_store *s, struct jsm *m);
 /* A new machine from the records; NULL when it refuses them. */
 struct jsm *jsm_store_load(const struct jsm_store *s);
+/* The same, which keeps bodies as jsm_keep_bodies says. */
+struct jsm *jsm_store_load_keeping(const struct jsm_store *s, uint64_t bytes);
 bool jsm_store_eq(const struct jsm_store *a, const struct jsm_store *b);
 void jsm_store_fini(struct jsm_store *s);
 

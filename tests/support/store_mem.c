@@ -202,6 +202,21 @@ mem_read(struct store *base, struct cb_span key, struct cb_buf *out, struct stor
     return get(&of(base)->disk->present.records, key, out, err);
 }
 
+static enum store_result mem_read_many(struct store *base,
+                                       const struct cb_span *keys,
+                                       size_t n,
+                                       store_value_fn fn,
+                                       void *data,
+                                       struct store_error *err)
+{
+    (void)err;
+    for (size_t i = 0; i < n; i++) {
+        const struct mem_record *r = mem_table_find(&of(base)->disk->present.records, keys[i]);
+        fn(data, i, r != NULL, r != NULL ? mem_span(r->value) : CB_SPAN_NULL);
+    }
+    return STORE_OK;
+}
+
 static enum store_result
 mem_set_local(struct store *base, const char *name, struct cb_span value, struct store_error *err)
 {
@@ -439,6 +454,7 @@ static const struct store_ops mem_ops = {
     .is_full = mem_is_full,
     .load = mem_load,
     .read = mem_read,
+    .read_many = mem_read_many,
     .set_local = mem_set_local,
     .get_local = mem_get_local,
     .copy_open = mem_copy_open,

@@ -115,6 +115,18 @@
 /* What is read again each second to be checked, at most: no disk is faster. */
 #define CB_SCRUB_RATE_MAX (16 * CB_KIB * CB_MIB)
 
+/* Bodies that are read from the store at a time: with one read transaction, and so many that what
+ * it costs to ask a thread is shared by them. */
+#define CB_BODY_FETCH_MAX 64
+#define CB_BODY_FETCH_BYTES CB_MIB /* and one body more */
+/* Bodies read, until they are sent, and again if they must; the oldest go first. Some hundred
+ * streams that look ahead by what follows have room in it. */
+#define CB_BODIES_HERE_BYTES_MAX (32 * CB_MIB)
+/* How far a stream of results looks ahead for bodies that are not in memory: what its next few
+ * messages take, so that they are fetched while one is on its way. */
+#define CB_BODY_AHEAD_MAX 64
+#define CB_BODY_AHEAD_BYTES (4 * CB_STREAM_MESSAGE_SOFT)
+
 /* --- raft (libraft.md sections 4, 11, 12) --- */
 #define CB_RAFT_SNAPSHOT_THRESHOLD 1024
 #define CB_RAFT_SNAPSHOT_TRAILING 2048

@@ -1,5 +1,6 @@
 #include "common/base/cb_mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,4 +68,9 @@ char *cb_strdup(const char *s)
 void cb_free(void *p)
 {
     free(p);
+}
+
+void cb_mem_give_back(void)
+{
+    (void)malloc_trim(0); /* whether there was anything */
 }

@@ -17,5 +17,8 @@ void *cb_aligned_malloc(size_t alignment, size_t size) __attribute__((malloc, re
 void *cb_memdup(const void *p, size_t size) __attribute__((returns_nonnull));
 char *cb_strdup(const char *s) __attribute__((returns_nonnull));
 void cb_free(void *p);
+/* The system gets back what was freed; else the allocator keeps it for this process. Looks at all
+ * that is free: for after much of it, on a thread that nobody waits for. */
+void cb_mem_give_back(void);
 
 #endif

@@ -64,7 +64,9 @@ core_create(const struct core_config *config, const struct core_env *env, struct
     cb_list_init(&c->graves);
     core_take_members(c, config->members, config->n_members);
     entry_decoder_init(&c->decoder);
+    core_bodies_init(c);
     c->machine = jsm_create();
+    jsm_keep_bodies(c->machine, config->body_cache);
     core_span_load(c);
     make_proposer(c);
     return c;
@@ -74,6 +76,7 @@ void core_destroy(struct core *c)
 {
     core_copy_drop_all(c);
     core_install_drop_all(c);
+    core_bodies_drop_all(c);
     proposer_destroy(c->proposer);
     jsm_destroy(c->machine);
     entry_decoder_fini(&c->decoder);
@@ -82,7 +85,7 @@ void core_destroy(struct core *c)
 
 bool core_is_busy(const struct core *c)
 {
-    return core_copy_is_busy(c) || core_install_is_busy(c);
+    return core_copy_is_busy(c) || core_install_is_busy(c) || core_bodies_is_busy(c);
 }
 
 void core_set_replica(struct core *c, struct replica *r)
@@ -105,6 +108,7 @@ void core_turn(struct core *c)
         proposer_turn(c->proposer);
     }
     core_log_settle_role(c);
+    core_bodies_turn(c);
     core_span_turn(c);
 }
 

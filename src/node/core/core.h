@@ -144,6 +144,7 @@ struct core_config {
     uint64_t session_timeout_ns;
     struct jsm_limits limits;
     uint64_t reserve_space;     /* bytes that a majority keeps free for what makes room; 0: none */
+    uint64_t body_cache;        /* bytes of bodies in memory (jsm_keep_bodies); 0: all of them */
     size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
     size_t session_queue_bytes; /* as the proposer's */
     const char *data_dir;       /* for sentences alone; lives as long as the core */

@@ -60,7 +60,9 @@ static bool load_record(void *data, struct cb_span key, struct cb_span value)
 static void load_state(void *arg)
 {
     struct core_install *in = arg;
+    cb_mem_give_back(); /* the bodies of the old machine */
     in->machine = jsm_create();
+    jsm_keep_bodies(in->machine, in->c->config.body_cache);
     in->result = store_load_incoming(in->c->store, load_record, in, &in->meta, &in->err);
     in->is_sound = in->result == STORE_OK && jsm_load_done(in->machine) == JSM_LOAD_OK &&
                    jsm_index(in->machine) == in->meta.index && in->meta.index >= in->at_least &&
@@ -223,6 +225,7 @@ static void on_fed(void *arg)
     }
     if (in->is_whole) {
         in->is_loading = true;
+        core_bodies_make_room(c);
         c->env.work(c->env.data, load_state, on_loaded, in);
     } else if (in->is_last) {
         fail(in, "it has no end", RETRY_FULL_NS);
@@ -364,6 +367,7 @@ static void free_machine(void *arg)
     struct grave *g = arg;
     jsm_destroy(g->machine);
     g->machine = NULL;
+    cb_mem_give_back();
 }
 
 static void on_freed(void *arg)
@@ -392,6 +396,7 @@ static void swap(struct core *c, struct core_install *in)
     c->machine = in->machine;
     proposer_set_machine(c->proposer, c->machine);
     destroy_machine(c, old);
+    core_bodies_reset(c);
     core_span_swapped(c);
     cb_log(CB_LOG_INFO, "install.done", "index=%" PRIu64, c->spans.durable.index);
     if (c->watch != NULL) {

@@ -1,11 +1,13 @@
 /* What the files of this folder share: core.c puts the parts together, core_log.c brings entries to
  * the machine and the proposer's to the log, core_span.c the machine's records to the store,
  * core_copy.c and core_install.c states to and from other members, core_clock.c asks them for their
- * clocks, core_space.c for the room on their disks, core_digest.c for digests of their states. */
+ * clocks, core_space.c for the room on their disks, core_digest.c for digests of their states;
+ * core_bodies.c fetches bodies that are not in memory. */
 #ifndef CB_NODE_CORE_CORE_INTERNAL_H
 #define CB_NODE_CORE_CORE_INTERNAL_H
 
 #include "common/base/cb_list.h"
+#include "common/base/cb_map.h"
 #include "node/core/core.h"
 #include "node/entry/entry_decoder.h"
 
@@ -25,6 +27,17 @@ struct core_spans {
 };
 
 struct core_install;
+struct core_fetch;
+
+/* Bodies that the proposer wants and the machine has not in memory. */
+struct core_bodies {
+    struct cb_map by_job;     /* job id -> struct body (core_bodies.c) */
+    struct cb_list wanted;    /* to be read, in the order in which they were asked for */
+    struct cb_list here;      /* that were read, in that order */
+    size_t here_bytes;        /* what these take */
+    struct core_fetch *fetch; /* under way; NULL: none */
+    uint64_t generation;      /* of the state: a fetch from an earlier one counts for nothing */
+};
 
 /* A question for a clock. */
 struct core_asked {
@@ -73,6 +86,7 @@ struct core {
     bool role_is_pending;
     struct entry_decoder decoder;
     struct core_spans spans;
+    struct core_bodies bodies;
     uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
     uint32_t n_others;
     struct core_asked asked[CB_RAFT_CONF_MAX];
@@ -114,6 +128,22 @@ void core_span_want(struct core *c, uint64_t index);
 void core_span_lower(struct core *c);
 /* The store has another member's state now. */
 void core_span_swapped(struct core *c);
+
+/* ---- core_bodies.c ---- */
+
+void core_bodies_init(struct core *c);
+/* As in proposer_env. */
+enum proposer_body
+core_bodies_get(struct core *c, const struct proposer_body_ask *ask, struct cb_span *out);
+/* Reads what is wanted, if nothing is being read. */
+void core_bodies_turn(struct core *c);
+/* Another machine is going to be loaded beside the present one, which nobody is served from: if
+ * there is a bound, its bodies leave. */
+void core_bodies_make_room(struct core *c);
+/* The store has another member's state now. */
+void core_bodies_reset(struct core *c);
+bool core_bodies_is_busy(const struct core *c);
+void core_bodies_drop_all(struct core *c);
 
 /* ---- core_clock.c ---- */
 

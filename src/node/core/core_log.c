@@ -176,6 +176,11 @@ static void stream_set_reading(void *data, void *owner, bool on)
     c->env.stream_set_reading(c->env.data, owner, on);
 }
 
+static enum proposer_body body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
+{
+    return core_bodies_get(data, ask, out);
+}
+
 static void set_timer(void *data, uint64_t at_ns)
 {
     const struct core *c = data;
@@ -253,6 +258,7 @@ void core_log_env(struct core *c, struct proposer_env *out)
         .can_send = stream_can_send,
         .end = stream_end,
         .set_reading = stream_set_reading,
+        .body = body,
         .set_timer = set_timer,
         .serving = on_serving,
         .log = on_log,

@@ -134,6 +134,7 @@ void core_store_notified(struct core *c)
     }
     s->is_committing = false;
     s->durable = durable;
+    jsm_shed_bodies(c->machine); /* nothing is drained that is not durable now */
     if (c->replica != NULL) {
         replica_durable(c->replica, durable.index);
     }

@@ -12,6 +12,7 @@ struct jsm *jsm_create(void)
     m->next_seq = 1;
     cb_map_init(&m->jobs);
     cb_pool_init(&m->job_pool, sizeof(struct jsm_job));
+    jsm_bodies_init(m);
     cb_map_init(&m->tubes_by_id);
     cb_map_init(&m->sessions_by_id);
     cb_map_init(&m->loading_bodies);
@@ -44,7 +45,7 @@ static void destroy_unclaimed_bodies(struct jsm *m)
     for (size_t i = 0; i < m->loading_bodies.cap; i++) {
         struct jsm_body *b = m->loading_bodies.slots[i].value;
         if (b != NULL && b->refs == 0) {
-            cb_free(b);
+            jsm_body_free(m, b);
         }
     }
 }
@@ -67,6 +68,7 @@ void jsm_destroy(struct jsm *m)
     }
     cb_map_fini(&m->jobs);
     cb_pool_fini(&m->job_pool);
+    jsm_bodies_fini(m);
     cb_map_fini(&m->tubes_by_id);
     cb_map_fini(&m->sessions_by_id);
     cb_map_fini(&m->loading_bodies);

@@ -152,6 +152,7 @@ struct jsm_result {
     uint64_t id;         /* INSERTED, RESERVED */
     uint32_t count;      /* WATCHING, KICKED */
     struct cb_span body; /* RESERVED; borrowed until the result is acknowledged */
+    bool is_away;        /* the store has the body's bytes: `body` is NULL and their length */
 };
 
 /* NULL when there is no such session. Borrowed until the next jsm_apply. */
@@ -195,7 +196,8 @@ struct jsm_job_view {
     uint64_t age_ns;
     uint64_t left_ns; /* reserved, delayed; 0 for ready and buried */
     uint32_t reserves, timeouts, releases, buries, kicks;
-    struct cb_span body; /* borrowed until the next jsm_apply */
+    struct cb_span body; /* borrowed until the next jsm_apply or jsm_shed_bodies */
+    bool is_away;        /* as of a result */
 };
 
 struct jsm_tube_view {
@@ -253,6 +255,27 @@ void jsm_drain(struct jsm *m, const struct jsm_record_sink *sink);
 /* A digest of all stored records as of the last drain or load: a function of the state alone,
  * however it was reached and drained. O(1). */
 uint64_t jsm_state_digest(const struct jsm *m);
+
+/* ---- bodies out of memory (ADR 14) ---- */
+
+/* As many bytes of bodies stay in memory as `bytes` says; of those beyond it the ones leave that
+ * the store has and no unacknowledged result carries. 0, as at first: all stay. To be said before
+ * the first record or entry; a bound can be changed for another one later. Outcomes, records and
+ * digests do not depend on any of this. */
+void jsm_keep_bodies(struct jsm *m, uint64_t bytes);
+/* What was drained so far is durable: bodies leave, those first that were drained first. */
+void jsm_shed_bodies(struct jsm *m);
+
+#define JSM_BODY_KEY_SIZE 17
+/* The key of the record of a job's body. It is in the store for as long as the job or a result that
+ * is not acknowledged has the body, and has been durable since before the body left. */
+void jsm_body_key(uint64_t job_id, uint8_t key[JSM_BODY_KEY_SIZE]);
+
+struct jsm_body_use {
+    uint64_t resident_bytes; /* of bodies in memory */
+    uint64_t n_away;
+};
+struct jsm_body_use jsm_body_use(const struct jsm *m);
 
 enum jsm_load_result { JSM_LOAD_OK, JSM_LOAD_BAD_RECORD };
 

@@ -58,14 +58,21 @@ struct jsm_stored {
 
 /* ---- objects ---- */
 
-/* The bytes of a job; shared by the job and by results that carry it. Written to the store once. */
+/* The bytes of a job; shared by the job and by results that carry it. Written to the store once.
+ * Whether they are in memory is for jsm_body.c alone to know. */
 struct jsm_body {
     uint32_t refs;
     uint32_t len;
     bool in_store;
     bool is_counted; /* within jsm_digest_of_records */
-    uint8_t data[];
+    bool is_away;    /* the store alone has the bytes */
+    bool is_listed;  /* its job is in jsm.sheddable */
 };
+
+/* A shorter body stays in memory: away it would take as much. */
+#define JSM_BODY_AWAY_MIN 64
+/* Places in the line of those that may leave which are of jobs that are gone. */
+#define JSM_SHED_SLACK 1024
 
 enum jsm_due_kind { /* the order of what is due at the same time */
                     JSM_DUE_PAUSE_END,
@@ -205,7 +212,13 @@ struct jsm {
 
     struct cb_map jobs; /* id -> job */
     struct cb_pool job_pool;
-    uint64_t body_bytes; /* of all jobs */
+    uint64_t body_bytes;     /* of all jobs */
+    uint64_t resident_bytes; /* of the bodies in memory, those of results too */
+    uint64_t body_cache;     /* as many of them stay there; 0: all */
+    uint64_t n_away;
+    struct cb_pool away_pool;
+    struct cb_buf sheddable; /* ids of jobs, in the order in which the store got their bodies */
+    size_t n_listed;         /* of them, those that count */
     uint64_t n_state[JSM_JOB_BURIED + 1];
     uint64_t n_urgent;
     struct jsm_tube **tubes; /* in list order; the first is default, which never dies */
@@ -252,7 +265,6 @@ void jsm_forget(struct jsm *m, struct jsm_stored *s);
 void jsm_forget_key(
     struct jsm *m, uint64_t hash, enum jsm_record_kind kind, uint64_t a, uint64_t b);
 uint64_t jsm_record_hash(struct cb_span key, struct cb_span value);
-uint64_t jsm_body_hash(uint64_t job_id, const struct jsm_body *b);
 
 /* ---- jsm_session.c ---- */
 struct jsm_session *
@@ -316,9 +328,6 @@ void jsm_job_place(struct jsm_job *j, enum jsm_job_state state);
 void jsm_job_touch(struct jsm_job *j);
 void jsm_job_delete(struct jsm_job *j);
 void jsm_job_destroy(struct jsm_job *j);
-struct jsm_body *jsm_body_create(struct cb_span bytes);
-struct jsm_body *jsm_body_ref(struct jsm_body *b);
-void jsm_body_unref(struct jsm *m, struct jsm_body *b, uint64_t job_id);
 bool jsm_held_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 bool jsm_ready_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 bool jsm_seq_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
@@ -327,6 +336,25 @@ static inline struct jsm_job *jsm_job_of(struct cb_heap_node *n)
 {
     return n == NULL ? NULL : CB_CONTAINER(n, struct jsm_job, node);
 }
+
+/* ---- jsm_body.c ---- */
+void jsm_bodies_init(struct jsm *m);
+void jsm_bodies_fini(struct jsm *m);
+struct jsm_body *jsm_body_create(struct jsm *m, struct cb_span bytes);
+/* As the store has it: away when there is no more room for it. */
+struct jsm_body *jsm_body_load(struct jsm *m, struct cb_span bytes, uint64_t hash);
+struct jsm_body *jsm_body_ref(struct jsm_body *b);
+void jsm_body_unref(struct jsm *m, struct jsm_body *b, uint64_t job_id);
+/* Whatever refers to it. */
+void jsm_body_free(struct jsm *m, struct jsm_body *b);
+/* The bytes; NULL and their length when they are away. */
+struct cb_span jsm_body_span(const struct jsm_body *b);
+/* Of its record. */
+uint64_t jsm_body_hash(uint64_t job_id, const struct jsm_body *b);
+/* The job's body is in the store, or about to be: from the next jsm_shed_bodies on it may leave. */
+void jsm_body_list(struct jsm *m, const struct jsm_job *j);
+/* The job dies. */
+void jsm_body_unlist(struct jsm *m, struct jsm_body *b);
 
 /* ---- jsm_reserve.c ---- */
 void jsm_reserve(struct jsm_conn *c, uint64_t request, bool has_timeout, uint32_t seconds);

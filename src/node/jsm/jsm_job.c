@@ -23,41 +23,6 @@ bool jsm_seq_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
            CB_CONTAINER(b, const struct jsm_job, node)->seq;
 }
 
-/* ---- bodies ---- */
-
-struct jsm_body *jsm_body_create(struct cb_span bytes)
-{
-    CB_ASSERT(bytes.len <= CB_JOB_SIZE_MAX);
-    struct jsm_body *b = cb_malloc(sizeof(*b) + bytes.len);
-    b->refs = 1;
-    b->len = (uint32_t)bytes.len;
-    b->in_store = false;
-    b->is_counted = false;
-    if (bytes.len > 0) {
-        memcpy(b->data, bytes.ptr, bytes.len);
-    }
-    return b;
-}
-
-struct jsm_body *jsm_body_ref(struct jsm_body *b)
-{
-    CB_ASSERT(b->refs > 0);
-    b->refs++;
-    return b;
-}
-
-void jsm_body_unref(struct jsm *m, struct jsm_body *b, uint64_t job_id)
-{
-    CB_ASSERT(b->refs > 0);
-    if (--b->refs > 0) {
-        return;
-    }
-    if (b->in_store) {
-        jsm_forget_key(m, jsm_body_hash(job_id, b), JSM_RECORD_JOB, job_id, 1);
-    }
-    cb_free(b);
-}
-
 /* ---- life ---- */
 
 struct jsm_job *jsm_job_create(struct jsm *m, uint64_t id, struct jsm_tube *t, struct jsm_body *b)
@@ -83,6 +48,7 @@ void jsm_job_destroy(struct jsm_job *j)
     struct jsm *m = j->tube->machine;
     if (j->body != NULL) { /* NULL only after a load that failed */
         m->body_bytes -= j->body->len;
+        jsm_body_unlist(m, j->body);
         jsm_body_unref(m, j->body, j->id);
     }
     cb_pool_give(&m->job_pool, j);

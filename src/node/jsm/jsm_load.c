@@ -182,14 +182,14 @@ static bool load_body(struct load *l, struct cb_span value)
     if (value.len > CB_JOB_SIZE_MAX) {
         return false;
     }
-    struct jsm_body *b = jsm_body_create(value);
+    struct jsm_body *b = jsm_body_load(m, value, l->hash);
     b->refs = 0; /* until a job or a result claims it */
-    b->in_store = true;
     struct jsm_job *j = jsm_job_get(m, l->a);
     if (j != NULL) { /* the job's record came just before */
         j->body = b;
         b->refs = 1;
         m->body_bytes += b->len;
+        jsm_body_list(m, j);
     } else {
         cb_map_put(&m->loading_bodies, l->a, b); /* keys are unique: it was not there */
     }

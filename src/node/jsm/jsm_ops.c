@@ -29,7 +29,7 @@ static void put(struct jsm_conn *c, uint64_t request, const struct jsm_command *
         return;
     }
     struct jsm_tube *t = c->used;
-    struct jsm_job *j = jsm_job_create(m, m->next_job_id++, t, jsm_body_create(cmd->body));
+    struct jsm_job *j = jsm_job_create(m, m->next_job_id++, t, jsm_body_create(m, cmd->body));
     j->pri = cmd->pri;
     j->delay = cmd->delay;
     j->ttr = cmd->ttr > 0 ? cmd->ttr : 1;

@@ -74,7 +74,8 @@ static void view_job(const struct jsm *m, const struct jsm_job *j, struct jsm_jo
         .releases = j->releases,
         .buries = j->buries,
         .kicks = j->kicks,
-        .body = cb_span(j->body->data, j->body->len),
+        .body = jsm_body_span(j->body),
+        .is_away = j->body->is_away,
     };
 }
 

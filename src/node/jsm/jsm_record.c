@@ -29,13 +29,6 @@ uint64_t jsm_record_hash(struct cb_span key, struct cb_span value)
     return cb_hash_seeded(value.ptr, value.len, cb_hash(key.ptr, key.len));
 }
 
-uint64_t jsm_body_hash(uint64_t job_id, const struct jsm_body *b)
-{
-    uint8_t key[JSM_KEY_SIZE];
-    jsm_key_write(key, JSM_RECORD_JOB, job_id, 1);
-    return jsm_record_hash(cb_span(key, sizeof(key)), cb_span(b->data, b->len));
-}
-
 /* ---- what changed ---- */
 
 static struct jsm_job *as_job(struct jsm_stored *s)
@@ -276,7 +269,7 @@ static void drain_body(struct drain *d, uint64_t job_id, struct jsm_body *b)
     }
     uint8_t key[JSM_KEY_SIZE];
     jsm_key_write(key, JSM_RECORD_JOB, job_id, 1);
-    (void)put_value(d, key, cb_span(b->data, b->len)); /* taken again from the bytes when it goes */
+    (void)put_value(d, key, jsm_body_span(b)); /* taken again from the bytes when it goes */
     b->in_store = d->sink != NULL;
     b->is_counted = d->sink == NULL; /* by a job and by each result that holds it */
 }
@@ -337,6 +330,9 @@ static void drain_one(struct drain *d, struct jsm_stored *s)
     }
     if (s->kind == JSM_RECORD_JOB) {
         drain_body(d, as_job(s)->id, as_job(s)->body);
+        if (d->sink != NULL) {
+            jsm_body_list(d->m, as_job(s));
+        }
     } else if (s->kind == JSM_RECORD_SESSION) {
         drain_results(d, as_session(s));
     }

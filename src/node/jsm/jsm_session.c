@@ -320,7 +320,8 @@ bool jsm_session_result(const struct jsm_session *s, uint64_t number, struct jsm
         .outcome = (enum jsm_outcome)k->outcome,
         .id = k->id,
         .count = k->count,
-        .body = k->body != NULL ? cb_span(k->body->data, k->body->len) : CB_SPAN_NULL,
+        .body = k->body != NULL ? jsm_body_span(k->body) : CB_SPAN_NULL,
+        .is_away = k->body != NULL && k->body->is_away,
     };
     return true;
 }

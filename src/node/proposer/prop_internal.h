@@ -1,6 +1,6 @@
 /* What the files of this folder share: prop_session (leases and queues), prop_attach (how a stream
- * gets its session), prop_stream (what comes in), prop_batch (entries), prop_read and prop_send
- * (what goes out), proposer (life, role, turn). */
+ * gets its session), prop_stream (what comes in), prop_batch (entries), prop_read, prop_body and
+ * prop_send (what goes out), proposer (life, role, turn). */
 #ifndef CB_NODE_PROPOSER_PROP_INTERNAL_H
 #define CB_NODE_PROPOSER_PROP_INTERNAL_H
 
@@ -64,7 +64,8 @@ struct proposer_stream {
     uint64_t told_request;  /* applied_request as sent */
     struct cb_list reads;   /* struct prop_read, in the order of arrival */
     uint32_t n_reads;
-    bool is_paused; /* not read: its session's queue is full, or it waits to be attached */
+    bool waits_for_body; /* something waits until proposer_bodies_came */
+    bool is_paused;      /* not read: its session's queue is full, or it waits to be attached */
 };
 
 struct prop_read {
@@ -75,6 +76,8 @@ struct prop_read {
     uint32_t kind;
     uint64_t id;
     uint64_t after;
+    uint64_t job; /* a peek: the one that it found, whose body is fetched; 0: none yet */
+    uint32_t job_len;
     uint32_t tube_len;
     uint8_t tube[CB_TUBE_NAME_MAX];
 };
@@ -196,17 +199,38 @@ uint64_t prop_batch_count(const struct proposer *p, enum jsm_counter c);
 
 /* ---- prop_read.c ---- */
 
-/* True when the read can be answered now. */
-bool prop_read_is_ready(const struct proposer *p,
-                        const struct proposer_stream *st,
-                        const struct prop_read *r);
+/* While a list of reads is gone through: connections whose next answer waits for a body. Their
+ * later reads wait as well, so that none of them sees an earlier state than the one before it. */
+struct prop_held {
+    uint64_t conns[16];
+    uint32_t n;
+    bool is_full; /* more than are noted: then all */
+};
+/* True when the read, the next one of the list, can be answered now. */
+bool prop_read_is_ready(struct proposer *p,
+                        struct proposer_stream *st,
+                        struct prop_read *r,
+                        struct prop_held *held);
 /* True when its names fit beside those that are in p->message; always when that has none. */
 bool prop_read_has_room(const struct proposer *p,
                         const struct proposer_stream *st,
                         const struct prop_read *r);
-/* Adds the answer to p->message; an estimate of its bytes. */
-size_t
-prop_read_answer(struct proposer *p, const struct proposer_stream *st, const struct prop_read *r);
+/* Adds the answer to p->message; an estimate of its bytes. It is ready. */
+size_t prop_read_answer(struct proposer *p, struct proposer_stream *st, const struct prop_read *r);
+
+/* ---- prop_body.c ---- */
+
+/* As env->body; notes that the stream waits when it comes. */
+enum proposer_body prop_body_ask(struct proposer *p,
+                                 struct proposer_stream *st,
+                                 const struct proposer_body_ask *ask,
+                                 struct cb_span *out);
+/* True when r->body is the body, or is so now. */
+bool prop_body_of_result(struct proposer *p, struct proposer_stream *st, struct jsm_result *r);
+/* Asks for the bodies of what is to be sent next. */
+void prop_body_look_ahead(struct proposer *p,
+                          struct proposer_stream *st,
+                          const struct jsm_session *from);
 
 /* ---- prop_send.c ---- */
 

@@ -8,18 +8,97 @@
 /* What an answer takes besides names and bodies, near enough. */
 #define ANSWER_SIZE 64u
 
-bool prop_read_is_ready(const struct proposer *p,
-                        const struct proposer_stream *st,
-                        const struct prop_read *r)
+/* The job that a peek finds; false also for any other read. */
+static bool peek(const struct proposer *p,
+                 uint64_t session,
+                 const struct prop_read *r,
+                 struct jsm_job_view *out)
+{
+    switch (r->kind) {
+    case WIRE_READ_PEEK:
+        return jsm_read_job(p->machine, r->id, out);
+    case WIRE_READ_PEEK_READY:
+        return jsm_read_head(p->machine, session, r->conn, JSM_JOB_READY, out);
+    case WIRE_READ_PEEK_DELAYED:
+        return jsm_read_head(p->machine, session, r->conn, JSM_JOB_DELAYED, out);
+    case WIRE_READ_PEEK_BURIED:
+        return jsm_read_head(p->machine, session, r->conn, JSM_JOB_BURIED, out);
+    default:
+        return false;
+    }
+}
+
+static enum proposer_body ask_body(struct proposer *p,
+                                   struct proposer_stream *st,
+                                   const struct prop_read *r,
+                                   bool is_kept,
+                                   struct cb_span *out)
+{
+    const struct proposer_body_ask ask = {.job = r->job, .len = r->job_len, .is_kept = is_kept};
+    return prop_body_ask(p, st, &ask, out);
+}
+
+/* What a peek has found stays its answer while the body is fetched: the state of that moment is one
+ * that the client may see, and another job may be at the head whenever a body has come. Only when
+ * the job was deleted before its body was read, the state is looked at anew. */
+static bool has_body(struct proposer *p, struct proposer_stream *st, struct prop_read *r)
+{
+    struct cb_span body;
+    struct jsm_job_view v;
+    if (r->job != 0) {
+        enum proposer_body b = ask_body(p, st, r, false, &body);
+        if (b != PROPOSER_BODY_GONE) {
+            return b == PROPOSER_BODY_HERE;
+        }
+        r->job = 0;
+    }
+    if (!peek(p, st->session->id, r, &v) || !v.is_away) {
+        return true;
+    }
+    r->job = v.id;
+    r->job_len = (uint32_t)v.body.len;
+    return ask_body(p, st, r, true, &body) == PROPOSER_BODY_HERE;
+}
+
+static bool is_held(const struct prop_held *held, uint64_t conn)
+{
+    for (uint32_t i = 0; i < held->n; i++) {
+        if (held->conns[i] == conn) {
+            return true;
+        }
+    }
+    return held->is_full;
+}
+
+static void hold(struct prop_held *held, uint64_t conn)
+{
+    if (held->n == sizeof(held->conns) / sizeof(held->conns[0])) {
+        held->is_full = true;
+    } else {
+        held->conns[held->n++] = conn;
+    }
+}
+
+bool prop_read_is_ready(struct proposer *p,
+                        struct proposer_stream *st,
+                        struct prop_read *r,
+                        struct prop_held *held)
 {
     if (r->batch == 0) {
         return true; /* to be asked again */
     }
-    if (r->batch > p->applied_batch) {
+    if (r->batch > p->applied_batch || is_held(held, r->conn)) {
         return false;
     }
     const struct jsm_session *s = jsm_session_get(p->machine, st->session->id);
-    return s != NULL && jsm_session_last_request(s) >= r->after;
+    if (s == NULL || jsm_session_last_request(s) < r->after) {
+        return false;
+    }
+    if (!has_body(p, st, r)) {
+        hold(held, r->conn);
+        return false;
+    }
+    return true;
 }
 
 static const enum jsm_counter counter_of[WIRE_READ_END] = {
@@ -113,29 +192,25 @@ answer_job(const struct proposer *p, const struct prop_read *r, struct wire_read
     };
 }
 
-static void answer_peek(const struct proposer *p,
-                        uint64_t session,
+static void answer_peek(struct proposer *p,
+                        struct proposer_stream *st,
                         const struct prop_read *r,
                         struct wire_read_result *out)
 {
     struct jsm_job_view v;
-    switch (r->kind) {
-    case WIRE_READ_PEEK:
-        out->found = jsm_read_job(p->machine, r->id, &v);
-        break;
-    case WIRE_READ_PEEK_READY:
-        out->found = jsm_read_head(p->machine, session, r->conn, JSM_JOB_READY, &v);
-        break;
-    case WIRE_READ_PEEK_DELAYED:
-        out->found = jsm_read_head(p->machine, session, r->conn, JSM_JOB_DELAYED, &v);
-        break;
-    default:
-        out->found = jsm_read_head(p->machine, session, r->conn, JSM_JOB_BURIED, &v);
-        break;
+    if (r->job != 0) {
+        CB_ASSERT(ask_body(p, st, r, false, &out->body) == PROPOSER_BODY_HERE); /* it is ready */
+        out->found = true;
+        out->id = r->job;
+        p->counters.bodies_missed++;
+        return;
     }
+    out->found = peek(p, st->session->id, r, &v);
     if (out->found) {
+        CB_ASSERT(!v.is_away);
         out->id = v.id;
         out->body = v.body;
+        p->counters.bodies_hit += v.body.len > 0;
     }
 }
 
@@ -197,8 +272,7 @@ static size_t size_of(const struct wire_read_result *r)
     return size + (r->stats_kind != WIRE_STATS_NONE ? sizeof(r->stats) : 0);
 }
 
-size_t
-prop_read_answer(struct proposer *p, const struct proposer_stream *st, const struct prop_read *r)
+size_t prop_read_answer(struct proposer *p, struct proposer_stream *st, const struct prop_read *r)
 {
     struct wire_read_result *out = wire_to_proxy_add_read(&p->message);
     out->read = r->read;
@@ -223,7 +297,7 @@ prop_read_answer(struct proposer *p, const struct proposer_stream *st, const str
     case WIRE_READ_PEEK_READY:
     case WIRE_READ_PEEK_DELAYED:
     case WIRE_READ_PEEK_BURIED:
-        answer_peek(p, st->session->id, r, out);
+        answer_peek(p, st, r, out);
         break;
     case WIRE_READ_LIST_TUBES:
     case WIRE_READ_LIST_TUBE_USED:

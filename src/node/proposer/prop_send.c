@@ -6,11 +6,12 @@
 #define RESULT_SIZE 32u
 #define CONFIRM_NS (200 * CB_NS_PER_MS)
 
-static bool has_ready_read(const struct proposer *p, const struct proposer_stream *st)
+static bool has_ready_read(struct proposer *p, struct proposer_stream *st)
 {
+    struct prop_held held = {.n = 0};
     CB_LIST_FOREACH(it, &st->reads)
     {
-        if (prop_read_is_ready(p, st, CB_CONTAINER(it, const struct prop_read, link))) {
+        if (prop_read_is_ready(p, st, CB_CONTAINER(it, struct prop_read, link), &held)) {
             return true;
         }
     }
@@ -31,26 +32,48 @@ static bool confirms_alone(const struct proposer *p,
     return is_idle || prop_boottime(p) >= st->sent_ns + CONFIRM_NS;
 }
 
-static bool has_something(const struct proposer *p,
-                          const struct proposer_stream *st,
-                          const struct jsm_session *from)
+/* The next one, with its body. */
+static bool
+has_result(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
+{
+    struct jsm_result r;
+    if (st->cursor >= jsm_session_last_result(from)) {
+        return false;
+    }
+    if (!jsm_session_result(from, st->cursor + 1, &r) || prop_body_of_result(p, st, &r)) {
+        return true;
+    }
+    prop_body_look_ahead(p, st, from);
+    return false;
+}
+
+static bool
+has_something(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
 {
     return confirms_alone(p, st, from) || st->attached_is_due || st->expect != 0 ||
-           st->cursor < jsm_session_last_result(from) ||
-           st->told_request != jsm_session_last_request(from) || has_ready_read(p, st);
+           has_result(p, st, from) || st->told_request != jsm_session_last_request(from) ||
+           has_ready_read(p, st);
 }
 
 static void
 add_results(struct proposer *p, struct proposer_stream *st, const struct jsm_session *from)
 {
     size_t size = 0;
+    bool any_is_away = false;
     uint64_t last = jsm_session_last_result(from);
     while (st->cursor < last && size < CB_STREAM_MESSAGE_SOFT) {
         struct jsm_result r;
-        st->cursor++;
-        if (!jsm_session_result(from, st->cursor, &r)) {
+        if (!jsm_session_result(from, st->cursor + 1, &r)) {
+            st->cursor++;
             continue; /* acknowledged meanwhile */
         }
+        any_is_away |= r.is_away;
+        if (!prop_body_of_result(p, st, &r)) {
+            break;
+        }
+        st->cursor++;
+        p->counters.bodies_hit += r.body.len > 0 && !r.is_away;
+        p->counters.bodies_missed += r.is_away;
         *wire_to_proxy_add_result(&p->message) = (struct wire_result){
             .number = r.number,
             .request = r.request,
@@ -63,18 +86,22 @@ add_results(struct proposer *p, struct proposer_stream *st, const struct jsm_ses
         size += RESULT_SIZE + r.body.len;
         p->counters.results_sent++;
     }
+    if (any_is_away) {
+        prop_body_look_ahead(p, st, from);
+    }
 }
 
 static void add_reads(struct proposer *p, struct proposer_stream *st)
 {
     size_t size = 0;
+    struct prop_held held = {.n = 0};
     CB_LIST_FOREACH_SAFE(it, tmp, &st->reads)
     {
         struct prop_read *r = CB_CONTAINER(it, struct prop_read, link);
         if (size >= CB_STREAM_MESSAGE_SOFT || !prop_read_has_room(p, st, r)) {
             break;
         }
-        if (prop_read_is_ready(p, st, r)) {
+        if (prop_read_is_ready(p, st, r, &held)) {
             size += prop_read_answer(p, st, r);
             prop_stream_drop_read(st, r);
         }

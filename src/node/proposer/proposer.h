@@ -59,6 +59,19 @@ enum proposer_log {
     PROPOSER_LOG_STREAM_REFUSED,  /* text: why */
 };
 
+/* A body that is not in memory. */
+struct proposer_body_ask {
+    uint64_t job;
+    uint32_t len;
+    bool is_kept; /* an unacknowledged result carries it: it can't be gone */
+};
+
+enum proposer_body {
+    PROPOSER_BODY_HERE,  /* borrowed for this turn of the loop */
+    PROPOSER_BODY_COMES, /* some time later proposer_bodies_came is called: ask again */
+    PROPOSER_BODY_GONE,  /* nobody has it any more; only when not `is_kept` */
+};
+
 struct proposer_env {
     void *data;
     const struct cb_clock *clock;
@@ -74,6 +87,10 @@ struct proposer_env {
     void (*end)(void *data, void *owner, enum proposer_end why, const char *text);
     /* While off, no message is delivered, except at the end of the stream. */
     void (*set_reading)(void *data, void *owner, bool on);
+    /* `*out` is set when it is HERE. */
+    enum proposer_body (*body)(void *data,
+                               const struct proposer_body_ask *ask,
+                               struct cb_span *out);
     /* Call proposer_turn at this CLOCK_BOOTTIME; replaces the last one; JSM_NEVER: not at all. */
     void (*set_timer)(void *data, uint64_t at_ns);
     /* The leader began to serve, or ceased to. */
@@ -127,6 +144,9 @@ bool proposer_stream_message(struct proposer *p,
                              const struct wire_to_node *message);
 void proposer_stream_writable(struct proposer *p, struct proposer_stream *st);
 
+/* Bodies that were asked for can be had now. A turn follows. */
+void proposer_bodies_came(struct proposer *p);
+
 bool proposer_is_serving(const struct proposer *p);
 
 /* The clocks of members (prop_clock.h): what this one says when it is asked... */
@@ -151,6 +171,8 @@ bool proposer_clock_is_settled(const struct proposer *p);
     X(reads, "reads answered")                                                                     \
     X(reads_again, "reads sent back to be asked again")                                            \
     X(results_sent, "results sent")                                                                \
+    X(bodies_hit, "bodies that were in memory when they were to be sent")                          \
+    X(bodies_missed, "bodies that were fetched from the store to be sent")                         \
     X(messages_sent, "messages sent to proxies")                                                   \
     X(attaches, "streams attached")                                                                \
     X(streams_refused, "streams ended because of what they sent")                                  \

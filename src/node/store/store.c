@@ -48,6 +48,19 @@ store_read(struct store *s, struct cb_span key, struct cb_buf *out, struct store
     return s->ops->read(s, key, out, err);
 }
 
+enum store_result store_read_many(struct store *s,
+                                  const struct cb_span *keys,
+                                  size_t n,
+                                  store_value_fn fn,
+                                  void *data,
+                                  struct store_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        check_key(keys[i]);
+    }
+    return s->ops->read_many(s, keys, n, fn, data, err);
+}
+
 enum store_result
 store_set_local(struct store *s, const char *name, struct cb_span value, struct store_error *err)
 {

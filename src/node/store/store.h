@@ -12,8 +12,9 @@
  * Does not: interpret keys or values, keep any of them in memory, or block the loop (but see
  *           "start" and "swap" below).
  * Threads:  store_commit, store_swap and store_close: the loop. store_durable, store_pending_bytes,
- *           store_is_full, store_read, store_copy_open: any. A copy: any, one at a time.
- *           store_incoming_*, store_load_incoming, store_discard_incoming: any, one at a time.
+ *           store_is_full, store_read, store_read_many, store_copy_open: any. A copy: any, one at a
+ *           time. store_incoming_*, store_load_incoming, store_discard_incoming: any, one at a
+ *           time.
  *           `notify` is called on the store's own thread.
  * Errors:   a store_result with a sentence in a store_error. A commit has no error: a full disk is
  *           waited out (design D9), everything else that the disk refuses ends the process. */
@@ -32,6 +33,8 @@ struct store_copy;
 
 /* Gets every record in the order of its key (memcmp); borrowed for the call. False stops. */
 typedef bool (*store_record_fn)(void *data, struct cb_span key, struct cb_span value);
+/* Gets the value of the i-th key, borrowed for the call; not `is_there`: it has none. */
+typedef void (*store_value_fn)(void *data, size_t i, bool is_there, struct cb_span value);
 /* One row per operation; see the functions of the same name. */
 struct store_ops {
     void (*commit)(struct store *s, struct store_batch *batch, const struct store_meta *meta);
@@ -47,6 +50,12 @@ struct store_ops {
                               struct cb_span key,
                               struct cb_buf *out,
                               struct store_error *err);
+    enum store_result (*read_many)(struct store *s,
+                                   const struct cb_span *keys,
+                                   size_t n,
+                                   store_value_fn fn,
+                                   void *data,
+                                   struct store_error *err);
     enum store_result (*set_local)(struct store *s,
                                    const char *name,
                                    struct cb_span value,
@@ -122,6 +131,15 @@ CB_MUST_USE enum store_result store_load(struct store *s,
  */
 CB_MUST_USE enum store_result
 store_read(struct store *s, struct cb_span key, struct cb_buf *out, struct store_error *err);
+
+/* The durable values of `n` keys, all of one moment, in the order given; each is verified. After
+ * anything but STORE_OK nothing of what `fn` has been given may be used. */
+CB_MUST_USE enum store_result store_read_many(struct store *s,
+                                              const struct cb_span *keys,
+                                              size_t n,
+                                              store_value_fn fn,
+                                              void *data,
+                                              struct store_error *err);
 
 /* --- start: values that belong to this node alone; they are in no dump and survive a swap --- */
 

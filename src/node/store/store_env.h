@@ -78,6 +78,13 @@ CB_MUST_USE enum store_result store_env_read(struct store_env *e,
                                              struct cb_span key,
                                              struct cb_buf *out,
                                              struct store_error *err);
+/* From one read transaction; see store_read_many. */
+CB_MUST_USE enum store_result store_env_read_many(struct store_env *e,
+                                                  const struct cb_span *keys,
+                                                  size_t n,
+                                                  store_value_fn fn,
+                                                  void *data,
+                                                  struct store_error *err);
 
 /* One durable transaction: the operations and the meta record. `meta` gets the number and the sum
  * of the records. STORE_FULL: nothing has changed and it may be tried again. */

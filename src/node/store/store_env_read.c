@@ -54,6 +54,27 @@ enum store_result store_env_scan(struct store_env *e,
     return result;
 }
 
+/* Verified, borrowed until the end of the transaction. */
+static enum store_result get_value(struct store_env *e,
+                                   MDB_txn *txn,
+                                   MDB_dbi dbi,
+                                   struct cb_span key,
+                                   struct cb_span *value,
+                                   struct store_error *err)
+{
+    MDB_val k = store_val(key);
+    MDB_val v;
+    uint64_t checksum;
+    int rc = mdb_get(txn, dbi, &k, &v);
+    if (rc != 0) {
+        return store_env_result(e, rc, "read a record", err);
+    }
+    if (!store_env_open_value(key, v, value, &checksum)) {
+        return store_env_corrupt(e, key, "does not match its checksum", err);
+    }
+    return STORE_OK;
+}
+
 static enum store_result read_value(struct store_env *e,
                                     MDB_dbi dbi,
                                     struct cb_span key,
@@ -61,21 +82,38 @@ static enum store_result read_value(struct store_env *e,
                                     struct store_error *err)
 {
     MDB_txn *txn;
+    struct cb_span value;
     enum store_result result = store_env_begin_read(e, &txn, err);
     if (result != STORE_OK) {
         return result;
     }
-    MDB_val k = store_val(key);
-    MDB_val v;
-    struct cb_span value;
-    uint64_t checksum;
-    int rc = mdb_get(txn, dbi, &k, &v);
-    if (rc != 0) {
-        result = store_env_result(e, rc, "read a record", err);
-    } else if (!store_env_open_value(key, v, &value, &checksum)) {
-        result = store_env_corrupt(e, key, "does not match its checksum", err);
-    } else {
+    result = get_value(e, txn, dbi, key, &value, err);
+    if (result == STORE_OK) {
         cb_buf_append(out, value.ptr, value.len);
+    }
+    mdb_txn_abort(txn);
+    return result;
+}
+
+enum store_result store_env_read_many(struct store_env *e,
+                                      const struct cb_span *keys,
+                                      size_t n,
+                                      store_value_fn fn,
+                                      void *data,
+                                      struct store_error *err)
+{
+    MDB_txn *txn;
+    enum store_result result = store_env_begin_read(e, &txn, err);
+    if (result != STORE_OK) {
+        return result;
+    }
+    for (size_t i = 0; i < n && result == STORE_OK; i++) {
+        struct cb_span value = CB_SPAN_NULL;
+        result = get_value(e, txn, e->records, keys[i], &value, err);
+        if (result == STORE_OK || result == STORE_NOT_FOUND) {
+            fn(data, i, result == STORE_OK, value);
+            result = STORE_OK;
+        }
     }
     mdb_txn_abort(txn);
     return result;

@@ -92,6 +92,22 @@ lmdb_read(struct store *base, struct cb_span key, struct cb_buf *out, struct sto
     return result;
 }
 
+static enum store_result lmdb_read_many(struct store *base,
+                                        const struct cb_span *keys,
+                                        size_t n,
+                                        store_value_fn fn,
+                                        void *data,
+                                        struct store_error *err)
+{
+    struct store_env *e = lmdb_env_take(lmdb_of(base));
+    struct store_guard guard;
+    store_guard_begin(&guard, lmdb_of(base)->dir.path);
+    enum store_result result = store_env_read_many(e, keys, n, fn, data, err);
+    store_guard_end(&guard);
+    store_env_unref(e);
+    return result;
+}
+
 static enum store_result
 lmdb_set_local(struct store *base, const char *name, struct cb_span value, struct store_error *err)
 {
@@ -141,6 +157,7 @@ static const struct store_ops lmdb_ops = {
     .is_full = lmdb_is_full,
     .load = lmdb_load,
     .read = lmdb_read,
+    .read_many = lmdb_read_many,
     .set_local = lmdb_set_local,
     .get_local = lmdb_get_local,
     .copy_open = lmdb_copy_open,

@@ -79,6 +79,7 @@ static void defaults(void **state)
     assert_int_equal(o.reserve_space, 256 * CB_MIB);
     assert_int_equal(o.scrub_rate, 2 * CB_MIB);
     assert_int_equal(o.bytes_max, 0);
+    assert_int_equal(o.body_cache, 256 * CB_MIB);
     assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--session-timeout", "5", NULL), CB_OPTIONS_OK);
     assert_int_equal(o.session_timeout_ns, 5 * CB_NS_PER_S);
     assert_int_equal(
@@ -89,6 +90,10 @@ static void defaults(void **state)
     assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--reserve-space", "0", "--scrub", "0", NULL),
                      CB_OPTIONS_OK);
     assert_true(o.reserve_space == 0 && o.scrub_rate == 0);
+    assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--body-cache", "0", NULL), CB_OPTIONS_OK);
+    assert_int_equal(o.body_cache, 0);
+    assert_int_equal(parse("n1", "n1=127.0.0.1:1", "--body-cache", "2g", NULL), CB_OPTIONS_OK);
+    assert_int_equal(o.body_cache, 2048 * CB_MIB);
 }
 
 static void mistakes(void **state)

@@ -52,6 +52,23 @@ struct rig_answer {
     struct cb_buf bytes; /* of `part` */
 };
 
+/* What reading bodies from the store comes to. */
+enum rig_reads {
+    RIG_READS_WELL,
+    RIG_READS_DAMAGE,  /* STORE_CORRUPT */
+    RIG_READS_SHORTER, /* a byte is missing at the end */
+    RIG_READS_NOTHING, /* no such record */
+};
+
+/* The one stream of a proxy. */
+struct rig_stream {
+    struct proposer_stream *st;
+    bool is_full; /* what it could be sent has to wait */
+    unsigned n_results;
+    uint64_t last_id;     /* of the last result */
+    size_t last_body_len; /* the same */
+};
+
 struct core_rig {
     struct store_mem_disk *disk;
     struct store *store;
@@ -60,7 +77,11 @@ struct core_rig {
     bool no_room_for_state;       /* store_incoming_feed gives STORE_FULL */
     bool no_room_for_swap;
     bool is_unreadable; /* store_copy_open gives STORE_CORRUPT */
-    struct core *core;  /* NULL: down */
+    enum rig_reads reads;
+    unsigned n_reads;    /* calls of store_read_many */
+    uint64_t body_cache; /* for the next boot */
+    struct rig_stream stream;
+    struct core *core; /* NULL: down */
     struct replica replica;
     struct replica_events events;
     struct cb_clock clock;

@@ -54,6 +54,31 @@ static void an_installed_state_takes_the_place_of_the_old_one(void **state)
     assert_int_equal(f->n_works, 0);
 }
 
+/* Only what there is room for (ADR 14). */
+static void an_installed_state_keeps_few_bodies(void **state)
+{
+    struct core_pair *t = *state;
+    struct core_rig *f = &t->follower;
+    core_rig_crash(f);
+    f->body_cache = 3 * JOB_SIZE;
+    core_rig_boot(f);
+    core_pair_fill(t);
+    core_rig_put(f, 1000);
+    core_pair_store(f);
+    assert_int_equal(jsm_body_use(core_machine(f->core)).resident_bytes, 1000);
+    core_pair_start(t);
+    (void)core_pair_carry(t);
+    /* The old machine makes room. */
+    assert_int_equal(jsm_body_use(core_machine(f->core)).resident_bytes, 0);
+    f->events.installed(f->events.data, core_pair_mark(&t->leader));
+    core_rig_work(f);
+    struct jsm_body_use use = jsm_body_use(core_machine(f->core));
+    assert_in_range(use.resident_bytes, 2 * JOB_SIZE, 3 * JOB_SIZE);
+    assert_true(use.n_away >= JOBS - 3);
+    assert_int_equal(jsm_state_digest(core_machine(f->core)),
+                     jsm_state_digest(core_machine(t->leader.core)));
+}
+
 static void the_log_goes_on_after_an_install(void **state)
 {
     struct core_pair *t = *state;
@@ -474,6 +499,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(an_installed_state_takes_the_place_of_the_old_one),
+        T(an_installed_state_keeps_few_bodies),
         T(the_log_goes_on_after_an_install),
         T(the_clock_of_the_sender_stays_there),
         T(who_was_sent_the_state_can_lead),

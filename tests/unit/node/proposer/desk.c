@@ -67,6 +67,79 @@ static void set_reading(void *data, void *owner, bool on)
     ((struct desk_stream *)owner)->is_reading = on;
 }
 
+/* ---- bodies that are not in memory ---- */
+
+static const struct jsm_store_record *stored_body(const struct desk *d, uint64_t job)
+{
+    uint8_t key[JSM_BODY_KEY_SIZE];
+    jsm_body_key(job, key);
+    for (uint32_t i = 0; i < d->store.n; i++) {
+        const struct jsm_store_record *r = &d->store.records[i];
+        if (r->key_len == sizeof(key) && memcmp(r->key, key, sizeof(key)) == 0) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static struct desk_body *body_of(struct desk *d, uint64_t job)
+{
+    for (unsigned i = 0; i < d->n_bodies; i++) {
+        if (d->bodies[i].job == job) {
+            return &d->bodies[i];
+        }
+    }
+    return NULL;
+}
+
+static enum proposer_body body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
+{
+    struct desk *d = data;
+    struct desk_body *b = body_of(d, ask->job);
+    if (b == NULL) {
+        assert_true(d->n_bodies < DESK_BODIES_MAX);
+        d->bodies[d->n_bodies++] = (struct desk_body){.job = ask->job, .was_kept = ask->is_kept};
+        return PROPOSER_BODY_COMES;
+    }
+    if (!b->is_here) {
+        return PROPOSER_BODY_COMES;
+    }
+    if (b->is_gone) {
+        assert_false(ask->is_kept);
+        return PROPOSER_BODY_GONE;
+    }
+    const struct jsm_store_record *r = stored_body(d, ask->job);
+    assert_non_null(r);
+    assert_int_equal(r->value_len, ask->len);
+    *out = cb_span(r->value, r->value_len);
+    return PROPOSER_BODY_HERE;
+}
+
+void desk_shed(struct desk *d)
+{
+    jsm_store_drain(&d->store, d->machine);
+    jsm_shed_bodies(d->machine);
+}
+
+unsigned desk_bodies_come(struct desk *d)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < d->n_bodies; i++) {
+        struct desk_body *b = &d->bodies[i];
+        n += !b->is_here;
+        b->is_gone = b->is_gone || (!b->is_here && stored_body(d, b->job) == NULL);
+        b->is_here = true;
+    }
+    proposer_bodies_came(d->p);
+    proposer_turn(d->p);
+    return n;
+}
+
+void desk_bodies_forget(struct desk *d)
+{
+    d->n_bodies = 0;
+}
+
 static void set_timer(void *data, uint64_t at_ns)
 {
     ((struct desk *)data)->timer_ns = at_ns;
@@ -99,6 +172,7 @@ static void make_proposer(struct desk *d)
                                      .can_send = can_send,
                                      .end = end,
                                      .set_reading = set_reading,
+                                     .body = body,
                                      .set_timer = set_timer,
                                      .serving = serving,
                                      .log = no_log};
@@ -133,6 +207,7 @@ void desk_fini(struct desk *d)
     jsm_destroy(d->machine);
     entry_decoder_fini(&d->decoder);
     drop_log(d, 0);
+    jsm_store_fini(&d->store);
 }
 
 void desk_restart(struct desk *d)

@@ -6,9 +6,11 @@
 #include "common/base/cb_limits.h"
 #include "node/entry/entry_decoder.h"
 #include "node/proposer/proposer.h"
+#include "support/jsm_store.h"
 
 #define DESK_LOG_MAX 8192
 #define DESK_MESSAGES_MAX 1024
+#define DESK_BODIES_MAX 256
 #define DESK_SELF 2
 #define DESK_TIMEOUT_NS (30 * CB_NS_PER_S)
 
@@ -30,6 +32,14 @@ struct desk_stream {
     uint64_t seq;
 };
 
+/* A body that was asked for. */
+struct desk_body {
+    uint64_t job;
+    bool is_here; /* else on its way */
+    bool is_gone;
+    bool was_kept; /* by a result, as the ask said */
+};
+
 struct desk {
     struct jsm_limits limits; /* of the next process */
     struct jsm *machine;
@@ -46,6 +56,9 @@ struct desk {
     uint64_t index;
     struct entry_decoder decoder;
     uint64_t attach_number;
+    struct jsm_store store; /* as desk_shed drained it last */
+    struct desk_body bodies[DESK_BODIES_MAX];
+    unsigned n_bodies;
 };
 
 void desk_init(struct desk *d);
@@ -63,6 +76,14 @@ void desk_apply_all(struct desk *d);
 struct jsm_entry desk_entry(struct desk *d, unsigned i, struct entry_header *h);
 /* Items of the last proposed entry. */
 unsigned desk_last_items(struct desk *d);
+
+/* Stores what has changed; bodies of 64 bytes and more that nothing holds leave memory. The machine
+ * keeps all of them unless desk_init was followed by jsm_keep_bodies. */
+void desk_shed(struct desk *d);
+/* Those that are on their way come, as the store has them now; a turn follows. How many came. */
+unsigned desk_bodies_come(struct desk *d);
+/* Those that came are forgotten: they are fetched again. */
+void desk_bodies_forget(struct desk *d);
 
 void desk_open(struct desk *d, struct desk_stream *s);
 void desk_close(struct desk *d, struct desk_stream *s);

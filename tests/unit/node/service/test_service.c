@@ -68,6 +68,16 @@ static void set_reading(void *data, void *owner, bool on)
     service_stream_set_reading(owner, on);
 }
 
+static enum proposer_body
+no_body(void *data, const struct proposer_body_ask *ask, struct cb_span *out)
+{
+    (void)data;
+    (void)ask;
+    (void)out;
+    fail_msg("all bodies are in memory");
+    return PROPOSER_BODY_GONE;
+}
+
 static void set_timer(void *data, uint64_t at_ns)
 {
     (void)data;
@@ -187,6 +197,7 @@ static int setup(void **state)
                                      .can_send = can_send,
                                      .end = end,
                                      .set_reading = set_reading,
+                                     .body = no_body,
                                      .set_timer = set_timer,
                                      .serving = serving,
                                      .log = no_log};

@@ -142,6 +142,37 @@ static void test_read_of_one_record(void **state)
     rig_fini(&r);
 }
 
+static void append_value(void *data, size_t i, bool is_there, struct cb_span value)
+{
+    cb_buf_printf(data, "%zu%s%.*s;", i, is_there ? "=" : "!", (int)value.len,
+                  (const char *)value.ptr);
+}
+
+static void test_read_of_many_records(void **state)
+{
+    struct rig r;
+    struct cb_buf out = CB_BUF_NULL;
+    const struct cb_span keys[] = {cb_span_str("b"), cb_span_str("none"), cb_span_str("a"),
+                                   cb_span_str("b"), cb_span_str("zero")};
+    start(&r, state);
+    rig_put(&r, 1, "a", "1");
+    rig_put(&r, 2, "b", "two");
+    rig_put(&r, 3, "zero", "");
+    rig_wait(&r, 3);
+    assert_int_equal(store_read_many(r.store, keys, 5, append_value, &out, NULL), STORE_OK);
+    assert_true(cb_span_eq(cb_buf_span(&out), cb_span_str("0=two;1!;2=1;3=two;4=;")));
+    cb_buf_clear(&out);
+    assert_int_equal(store_read_many(r.store, keys, 0, append_value, &out, NULL), STORE_OK);
+    assert_int_equal(cb_buf_len(&out), 0);
+    rig_del(&r, 4, "b");
+    rig_wait(&r, 4);
+    rig_reopen(&r);
+    assert_int_equal(store_read_many(r.store, keys, 1, append_value, &out, NULL), STORE_OK);
+    assert_true(cb_span_eq(cb_buf_span(&out), cb_span_str("0!;")));
+    cb_buf_fini(&out);
+    rig_fini(&r);
+}
+
 static bool stop_at_once(void *data, struct cb_span key, struct cb_span value)
 {
     (void)data;
@@ -305,17 +336,12 @@ static void test_broken_dump_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_new_store_is_empty),
-        BOTH(test_committed_is_there_after_reopen),
-        BOTH(test_later_operation_wins),
-        BOTH(test_empty_batch_moves_the_meta_record),
-        BOTH(test_close_commits_what_is_queued),
-        BOTH(test_largest_key_and_value),
-        BOTH(test_read_of_one_record),
-        BOTH(test_load_can_be_stopped),
-        BOTH(test_local_values_stay_apart),
-        BOTH(test_random_walk_equals_its_model),
-        BOTH(test_dump_becomes_the_state_of_another),
+        BOTH(test_new_store_is_empty),           BOTH(test_committed_is_there_after_reopen),
+        BOTH(test_later_operation_wins),         BOTH(test_empty_batch_moves_the_meta_record),
+        BOTH(test_close_commits_what_is_queued), BOTH(test_largest_key_and_value),
+        BOTH(test_read_of_one_record),           BOTH(test_read_of_many_records),
+        BOTH(test_load_can_be_stopped),          BOTH(test_local_values_stay_apart),
+        BOTH(test_random_walk_equals_its_model), BOTH(test_dump_becomes_the_state_of_another),
         BOTH(test_broken_dump_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
