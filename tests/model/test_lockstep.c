@@ -7,6 +7,7 @@
  *
  * SEED=S in the environment repeats one seed. A failing log is shrunk and printed. */
 #include "common/base/cb_hash.h"
+#include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "model/lockstep_compare.h"
 #include "model/lockstep_log.h"
@@ -26,6 +27,22 @@ enum { DEFAULT_SEEDS = 45, DEFAULT_ENTRIES = 700, SHRINK_TRIES = 3000 };
 static struct {
     uint64_t seeds, first, entries, profile;
 } options = {DEFAULT_SEEDS, 1, DEFAULT_ENTRIES, UINT64_MAX};
+
+/* Of the seed that runs: steps of an entry. */
+static uint32_t steps;
+
+/* Mostly few, so that much is left over to the next entries; sometimes as in a node. */
+static uint32_t steps_of(uint64_t seed)
+{
+    static const uint32_t some[] = {CB_DUE_PER_ENTRY_MAX, 1, 2, 3, 5, 8, 13, 4, 30};
+    return some[(seed / lockstep_profile_count + seed) % 9];
+}
+
+static struct jsm *with_steps(struct jsm *m)
+{
+    jsm_set_steps(m, steps);
+    return m;
+}
 
 struct run {
     struct model *model;
@@ -69,7 +86,10 @@ static void note_reached(const struct model *m)
 
 static void run_init(struct run *r)
 {
-    *r = (struct run){.model = model_create(), .a = jsm_create(), .b = jsm_create()};
+    *r = (struct run){.model = model_create(),
+                      .a = with_steps(jsm_create()),
+                      .b = with_steps(jsm_create())};
+    r->model->steps_max = steps;
 }
 
 static void run_fini(struct run *r)
@@ -113,7 +133,7 @@ static bool reload_b(struct run *r)
         return false;
     }
     jsm_destroy(r->b);
-    r->b = loaded;
+    r->b = with_steps(loaded);
     return claim(r, jsm_index(r->b) == jsm_index(r->a), "loaded: another index") &&
            claim(r, jsm_stamp_ns(r->b) == jsm_stamp_ns(r->a), "loaded: another stamp") &&
            claim(r, jsm_next_due_ns(r->b) == jsm_next_due_ns(r->a), "loaded: another due time") &&
@@ -156,7 +176,7 @@ static bool step(struct run *r, struct lockstep_entry *e)
 /* The log once more on a fresh machine: the same bytes must be drained, in the same order. */
 static bool repeat(struct run *r, const struct lockstep_log *log)
 {
-    struct jsm *m = jsm_create();
+    struct jsm *m = with_steps(jsm_create());
     struct jsm_store store = {0};
     for (uint32_t i = 0; i < log->n; i++) {
         jsm_apply(m, log->entries[i].index, &log->entries[i].entry);
@@ -259,6 +279,7 @@ static bool run_seed(uint64_t seed)
     struct run r;
     bool good = true;
     cb_rng_init(&rng, seed);
+    steps = steps_of(seed);
     run_init(&r);
     for (uint64_t i = 0; i < options.entries && good; i++) {
         lockstep_generate(&log, &rng, profile, r.model);
