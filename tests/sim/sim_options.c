@@ -102,6 +102,7 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
         o->nodes += (uint32_t)between(&rng, 1, SIM_NODES_MAX - o->first);
         o->left_down = 0; /* what is a minority changes */
     }
+    o->steps = (uint32_t[]){0, 1, 2, 7}[cb_rng_below(&rng, 4)];
 }
 
 void sim_options_print(const struct sim_options *o)
@@ -112,10 +113,11 @@ void sim_options_print(const struct sim_options *o)
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, parts of %zu KiB, queues of %zu KiB, %u left down, a fault every %" PRIu64 " ms:",
+           " us, parts of %zu KiB, queues of %zu KiB, %u steps, %u left down, a fault every %" PRIu64
+           " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
            o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB,
-           o->queue_bytes / CB_KIB, o->left_down,
+           o->queue_bytes / CB_KIB, o->steps, o->left_down,
            o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {

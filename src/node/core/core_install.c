@@ -60,7 +60,7 @@ static bool load_record(void *data, struct cb_span key, struct cb_span value)
 static void load_state(void *arg)
 {
     struct core_install *in = arg;
-    in->machine = jsm_create();
+    in->machine = core_make_machine(in->c);
     in->result = store_load_incoming(in->c->store, load_record, in, &in->meta, &in->err);
     in->is_sound = in->result == STORE_OK && jsm_load_done(in->machine) == JSM_LOAD_OK &&
                    jsm_index(in->machine) == in->meta.index && in->meta.index >= in->at_least &&

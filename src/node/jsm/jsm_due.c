@@ -75,10 +75,12 @@ static void run_one(struct jsm_timer *timer)
     CB_UNREACHABLE("kind of timer");
 }
 
-/* Somebody whose time is over, but for whom there may be a job when those before it are served. */
+/* Somebody whose wait ends, but for whom there may be a job when those before it are served: that
+ * goes first, as always. */
 static bool must_wait(const struct jsm_timer *t)
 {
-    return t->kind == JSM_DUE_WAIT && jsm_must_queue(CB_CONTAINER(t, struct jsm_conn, timer));
+    return (t->kind == JSM_DUE_WAIT || t->kind == JSM_DUE_MARGIN) &&
+           jsm_must_queue(CB_CONTAINER(t, struct jsm_conn, timer));
 }
 
 void jsm_run_due(struct jsm *m)
