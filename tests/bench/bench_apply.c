@@ -192,7 +192,8 @@ static void bury_all(unsigned n)
     flush();
 }
 
-static void use_tubes(unsigned n)
+/* Puts a job into each of `n` tubes; connection 2 of the other session may watch them. */
+static void use_tubes(unsigned n, bool watched)
 {
     static char names[BATCH][16];
     for (unsigned i = 0; i < n; i++) {
@@ -204,7 +205,7 @@ static void use_tubes(unsigned n)
         add(item);
     }
     flush();
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; watched && i < n; i++) {
         struct jsm_item item = request(1, JSM_OP_WATCH, 2);
         (void)snprintf(names[n_batch], sizeof(names[0]), "t%u", i);
         item.command.tube = cb_span_str(names[n_batch]);
@@ -329,8 +330,13 @@ static void many_tubes(void)
 {
     begin();
     open_conns(1, 1);
-    use_tubes(n_jobs / 10);
-    reserve(1, 1, n_jobs / 10);
+    use_tubes(n_jobs / 10, false);
+    for (unsigned i = 0; i < n_jobs / 10; i++) {
+        struct jsm_item item = request(1, JSM_OP_RESERVE_JOB, 2);
+        item.command.id = i + 1;
+        add(item);
+    }
+    flush();
     measure_one("a connection ends that holds jobs of as many tubes",
                 request(1, JSM_OP_CONN_CLOSE, 2));
 }
@@ -449,9 +455,11 @@ static void many_watches(void)
     begin();
     open_conns(1, 1);
     unsigned n = n_jobs / 10;
-    use_tubes(n);
+    use_tubes(n, true);
     for (unsigned i = 0; i < n; i++) {
-        add(request(1, JSM_OP_RESERVE, 2));
+        struct jsm_item item = request(0, JSM_OP_DELETE, 1);
+        item.command.id = i + 1;
+        add(item);
     }
     flush();
     measure_one("a reserve that waits in as many tubes as a tenth of jobs",

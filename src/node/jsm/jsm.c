@@ -37,6 +37,7 @@ static void ensure_default_tube(struct jsm *m)
 
 static void destroy_jobs(struct jsm *m)
 {
+    cb_map_settle(&m->jobs);
     for (size_t i = 0; i < m->jobs.cap; i++) {
         if (m->jobs.slots[i].value != NULL) {
             jsm_job_destroy(m->jobs.slots[i].value);
@@ -47,6 +48,7 @@ static void destroy_jobs(struct jsm *m)
 /* Only a load that failed leaves any. */
 static void destroy_unclaimed_bodies(struct jsm *m)
 {
+    cb_map_settle(&m->loading_bodies);
     for (size_t i = 0; i < m->loading_bodies.cap; i++) {
         struct jsm_body *b = m->loading_bodies.slots[i].value;
         if (b != NULL && b->refs == 0) {

@@ -294,8 +294,10 @@ static bool are_tubes_whole(const struct jsm *m)
            cb_span_eq(cb_span(m->tubes[0]->name, m->tubes[0]->name_len), cb_span_str("default"));
 }
 
-static bool are_jobs_whole(const struct jsm *m)
+static bool are_jobs_whole(struct jsm *m)
 {
+    cb_map_settle(&m->jobs);
+    cb_map_settle(&m->loading_bodies);
     for (size_t i = 0; i < m->jobs.cap; i++) {
         const struct jsm_job *j = m->jobs.slots[i].value;
         if (j != NULL && j->body == NULL) {

@@ -17,7 +17,7 @@
 
 struct jsm_job;
 
-#define JSM_CHUNK_JOBS 64
+#define JSM_CHUNK_JOBS 32
 
 /* The place of a job in its row. */
 struct jsm_key {
