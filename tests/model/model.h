@@ -29,9 +29,10 @@
  *      ATTACHED do not touch. A session that ends is touched before the effects of its end.
  *   K. An entry does steps_max steps of what may be much; what is left over is done in the next
  *      ones (ADR 13). A step is: something that is due; a job kicked or given back one by one; a
- *      waiter served where many wait for many ("unmatched" tubes: the oldest first, in it the
+ *      waiter served where many wait for many (4 steps, or what there is; "unmatched" tubes: the oldest first, in it the
  *      longest waiter, which gets the best job that it can have); a job or a connection of a
- *      release. Where the steps are too few for a kick, it makes all of its jobs ready in no order
+ *      release. Where the steps are too few for a kick (4 for a job
+ *      if somebody waits there), it makes all of its jobs ready in no order
  *      and offers them as an unmatched tube's. A connection or a session that ends with more than
  *      there are steps has a "release": a step for each job (and each connection of the session),
  *      in which nothing is to be seen, then all its jobs are ready at once, and the session's

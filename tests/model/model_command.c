@@ -99,11 +99,12 @@ static uint32_t kick(struct model *m, struct model_conn *c, uint32_t bound)
     enum jsm_job_state from = v.buried > 0 ? JSM_JOB_BURIED : JSM_JOB_DELAYED;
     uint64_t there = v.buried > 0 ? v.buried : v.delayed;
     uint64_t n = bound < there ? bound : there;
-    if (n > m->steps) {
+    uint64_t steps = model_has_waiter(m, c->used) ? n * MODEL_MATCH_STEPS : n;
+    if (steps > m->steps) {
         kick_many(m, c->used, from, n);
         return (uint32_t)n;
     }
-    m->steps -= (uint32_t)n;
+    m->steps -= (uint32_t)steps;
     for (uint64_t i = 0; i < n; i++) {
         model_kick_job(m, model_head(m, c->used, from));
     }

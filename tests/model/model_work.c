@@ -174,6 +174,11 @@ void model_make_ready(struct model *m, struct model_job *j)
     }
 }
 
+bool model_has_waiter(const struct model *m, const struct model_tube *t)
+{
+    return longest_waiter(m, t) != NULL;
+}
+
 void model_note(struct model_tube *t, const struct model *m)
 {
     t->unmatched = t->unmatched || (longest_waiter(m, t) != NULL &&
@@ -201,7 +206,7 @@ void model_match(struct model *m)
             t->unmatched = false;
             continue;
         }
-        m->steps--;
+        m->steps -= m->steps < MODEL_MATCH_STEPS ? m->steps : MODEL_MATCH_STEPS;
         model_stop_waiting(m, c);
         model_reserve_job(m, c, model_best_job(m, c), c->wait_request);
     }

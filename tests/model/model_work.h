@@ -39,6 +39,9 @@ void model_reserve_job(struct model *m,
                        struct model_conn *c,
                        struct model_job *j,
                        uint64_t request);
+#define MODEL_MATCH_STEPS 4
+/* Somebody waits in the tube and may be served. */
+bool model_has_waiter(const struct model *m, const struct model_tube *t);
 /* Several jobs or waiters came: the tube is to be matched, if it can be. */
 void model_note(struct model_tube *t, const struct model *m);
 /* Serves the waiters of unmatched tubes, as long as there are steps. */

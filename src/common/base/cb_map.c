@@ -8,8 +8,10 @@
 /* A table of more slots is not moved at once but a few slots with each change, so that no single
  * one takes long. */
 #define MAP_MOVE_AT_ONCE 256u
-/* Slots moved with a change: all of them before the map can be full again, or shrink again. */
-#define MAP_MOVE_SLOTS 16u
+/* Slots moved with a change: all of them before the map can be full again, or shrink again. Of a
+ * larger table each is a page that was never touched before, so as few as that takes. */
+#define MAP_MOVE_GROWING 2u
+#define MAP_MOVE_SHRINKING 16u
 
 /* The value of a slot of the old table whose entry was moved or removed: runs go on behind it. */
 static char gone;
@@ -59,11 +61,8 @@ static struct cb_map_slot *find_old(const struct cb_map *m, uint64_t key)
     return NULL;
 }
 
-static void move_some(struct cb_map *m, size_t slots)
+static void move_slots(struct cb_map *m, size_t slots)
 {
-    if (m->old == NULL) {
-        return;
-    }
     size_t end = slots < m->old_cap - m->old_at ? m->old_at + slots : m->old_cap;
     for (; m->old_at < end; m->old_at++) {
         struct cb_map_slot *s = &m->old[m->old_at];
@@ -78,9 +77,18 @@ static void move_some(struct cb_map *m, size_t slots)
     }
 }
 
+static void move_some(struct cb_map *m)
+{
+    if (m->old != NULL) {
+        move_slots(m, m->cap < m->old_cap ? MAP_MOVE_SHRINKING : MAP_MOVE_GROWING);
+    }
+}
+
 void cb_map_settle(struct cb_map *m)
 {
-    move_some(m, SIZE_MAX);
+    if (m->old != NULL) {
+        move_slots(m, SIZE_MAX);
+    }
 }
 
 static void rehash(struct cb_map *m, size_t cap)
@@ -116,7 +124,7 @@ void cb_map_put(struct cb_map *m, uint64_t key, void *value)
     } else if (m->len + 1 > m->cap / 4 * 3) {
         rehash(m, m->cap * 2);
     }
-    move_some(m, MAP_MOVE_SLOTS);
+    move_some(m);
     size_t i = find(m, key);
     CB_ASSERT(m->slots[i].value == NULL && find_old(m, key) == NULL);
     m->slots[i] = (struct cb_map_slot){key, value};
@@ -142,7 +150,7 @@ void *cb_map_remove(struct cb_map *m, uint64_t key)
     if (m->len == 0) {
         return NULL;
     }
-    move_some(m, MAP_MOVE_SLOTS);
+    move_some(m);
     size_t i = find(m, key);
     void *value = m->slots[i].value;
     if (value != NULL) {

@@ -33,6 +33,8 @@
 #define JSM_URGENT_BELOW 1024
 /* A holder is warned in the last second of its reservation (protocol, DEADLINE_SOON). */
 #define JSM_MARGIN_NS CB_NS_PER_S
+/* Handing a job to one of many waiters costs about as much as so many other steps. */
+#define JSM_MATCH_STEPS 4
 /* Above this many watched tubes a connection finds one by map instead of by scan. */
 #define JSM_WATCH_SCAN_MAX 16
 
@@ -133,6 +135,7 @@ struct jsm_watch {
     struct jsm_conn *conn;
     struct jsm_tube *tube;
     struct cb_heap_node node; /* in tube->waiters while the connection waits */
+    uint64_t order;           /* there: by arrival, who may not be served behind all others */
 };
 
 struct jsm_wait {

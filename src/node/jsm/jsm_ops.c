@@ -155,12 +155,13 @@ static void kick(struct jsm_conn *c, uint64_t request, const struct jsm_command 
     enum jsm_job_state from = t->buried.len > 0 ? JSM_JOB_BURIED : JSM_JOB_DELAYED;
     struct jsm_row *row = from == JSM_JOB_BURIED ? &t->buried : &t->delayed;
     uint64_t n = cmd->count < row->len ? cmd->count : row->len;
-    if (n > m->steps && t->n_splices < JSM_SPLICES_MAX) {
+    uint64_t steps = jsm_first_waiter(t) != NULL ? n * JSM_MATCH_STEPS : n;
+    if (steps > m->steps && t->n_splices < JSM_SPLICES_MAX) {
         jsm_splice_make(t, from, n);
         jsm_match(m);
     } else {
-        n = n > m->steps ? 1 : n;
-        m->steps -= n < m->steps ? (uint32_t)n : m->steps;
+        n = steps > m->steps ? 1 : n;
+        m->steps -= steps < m->steps ? (uint32_t)steps : m->steps;
         for (uint64_t i = 0; i < n; i++) {
             kick_one(jsm_row_first(row));
         }

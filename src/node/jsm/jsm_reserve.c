@@ -16,7 +16,9 @@ void jsm_wait_enter(struct jsm_conn *c)
 {
     struct jsm *m = c->session->machine;
     CB_ASSERT(c->wait.active);
+    uint64_t behind = c->session->is_blocked ? UINT64_C(1) << 63 : 0; /* no arrival is as great */
     for (uint32_t i = 0; i < c->n_watches; i++) {
+        c->watches[i]->order = behind | c->wait.arrival;
         cb_heap_insert(&c->watches[i]->tube->waiters, &c->watches[i]->node);
     }
     m->n_waiting++;
@@ -104,7 +106,7 @@ void jsm_match(struct jsm *m)
     while (m->steps > 0 && m->unmatched.len > 0) {
         struct jsm_tube *t = CB_CONTAINER(cb_heap_top(&m->unmatched), struct jsm_tube, unmatched);
         if (match_one(t)) {
-            m->steps--;
+            m->steps -= m->steps < JSM_MATCH_STEPS ? m->steps : JSM_MATCH_STEPS;
         } else {
             cb_heap_remove(&m->unmatched, &t->unmatched);
             jsm_mark(m, &t->stored);

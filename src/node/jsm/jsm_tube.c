@@ -3,12 +3,8 @@
 
 bool jsm_watch_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
 {
-    const struct jsm_conn *x = CB_CONTAINER(a, const struct jsm_watch, node)->conn;
-    const struct jsm_conn *y = CB_CONTAINER(b, const struct jsm_watch, node)->conn;
-    if (x->session->is_blocked != y->session->is_blocked) {
-        return y->session->is_blocked;
-    }
-    return x->wait.arrival < y->wait.arrival;
+    return CB_CONTAINER(a, const struct jsm_watch, node)->order <
+           CB_CONTAINER(b, const struct jsm_watch, node)->order;
 }
 
 static void put_in_place(struct jsm *m, struct jsm_tube *t, uint32_t place)

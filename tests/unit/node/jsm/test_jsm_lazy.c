@@ -102,7 +102,7 @@ JSM_SCRIPT_TEST(a_job_goes_before_a_deadline_that_is_near,
                 "c1> use t;" PUT("1") PUT("2") PUT("3") PUT("4") PUT("5") PUT("6") PUT("7") PUT("8")
                 "c1> put 9 0 60 last\n"
                 "steps 2; c1> pause-tube t 0; +1.5; d3> reserve; d3< -; tick; d3< -\n"
-                "e4< RESERVED 9 a; tick; d3< RESERVED 10 last; tick; d3> reserve => DEADLINE_SOON")
+                "e3< RESERVED 8 a; e4< -; tick; e4< RESERVED 9 a; d3< RESERVED 10 last; tick; d3> reserve => DEADLINE_SOON")
 
 int main(void)
 {
