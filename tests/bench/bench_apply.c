@@ -121,9 +121,8 @@ static void add(struct jsm_item item)
 
 static void open_session(unsigned s)
 {
-    const struct jsm_item open = {.kind = JSM_ITEM_OPEN,
-                                  .name = cb_span_str(s == 0 ? "a" : "b"),
-                                  .incarnation = {1, 1}};
+    const struct jsm_item open = {
+        .kind = JSM_ITEM_OPEN, .name = cb_span_str(s == 0 ? "a" : "b"), .incarnation = {1, 1}};
     sessions[s] = next_index;
     next_request[s] = 1;
     apply(&open, 1);
@@ -301,7 +300,8 @@ static void hold(unsigned conns, unsigned n)
 static void close_holder(void)
 {
     hold(1, n_jobs / 10);
-    measure_one("a connection ends that holds a tenth of the jobs", request(1, JSM_OP_CONN_CLOSE, 2));
+    measure_one("a connection ends that holds a tenth of the jobs",
+                request(1, JSM_OP_CONN_CLOSE, 2));
     hold(1, n_jobs);
     measure_one("a connection ends that holds all jobs", request(1, JSM_OP_CONN_CLOSE, 2));
 }
@@ -312,11 +312,9 @@ static void session_ends(void)
     measure_one("a session ends, one connection holds a tenth of the jobs",
                 of_session(JSM_ITEM_EXPIRE, 1));
     hold(n_conns, n_jobs / 10);
-    measure_one("a session ends, all connections hold a tenth",
-                of_session(JSM_ITEM_EXPIRE, 1));
+    measure_one("a session ends, all connections hold a tenth", of_session(JSM_ITEM_EXPIRE, 1));
     hold(n_conns, n_jobs);
-    measure_one("a session ends, all connections hold all jobs",
-                of_session(JSM_ITEM_EXPIRE, 1));
+    measure_one("a session ends, all connections hold all jobs", of_session(JSM_ITEM_EXPIRE, 1));
     begin();
     open_conns(1, n_conns);
     measure_one("a session ends with all connections, idle", of_session(JSM_ITEM_EXPIRE, 1));
@@ -445,8 +443,9 @@ static void growth(void)
     drain();
     longest = (struct longest){0};
     put_jobs(4 * n_jobs, 0);
-    printf("%-58s longest %8.2f ms; drain %8.2f ms\n", "put of four times as many jobs, 1,000 an entry",
-           longest.apply_s * 1e3, longest.drain_s * 1e3);
+    printf("%-58s longest %8.2f ms; drain %8.2f ms\n",
+           "put of four times as many jobs, 1,000 an entry", longest.apply_s * 1e3,
+           longest.drain_s * 1e3);
     jsm_destroy(m);
 }
 
@@ -472,13 +471,20 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } cases[] = {
-        {"delays_end", delays_end},   {"kick_buried", kick_buried},
-        {"kick_delayed", kick_delayed}, {"kick_for_waiters", kick_for_waiters},
-        {"close_holder", close_holder}, {"session_ends", session_ends},
-        {"many_tubes", many_tubes},   {"reservations_end", reservations_end},
-        {"waits_end", waits_end},     {"pause_ends", pause_ends},
-        {"acknowledgement", acknowledgement}, {"unblocked", unblocked},
-        {"resume", resume},           {"growth", growth},
+        {"delays_end", delays_end},
+        {"kick_buried", kick_buried},
+        {"kick_delayed", kick_delayed},
+        {"kick_for_waiters", kick_for_waiters},
+        {"close_holder", close_holder},
+        {"session_ends", session_ends},
+        {"many_tubes", many_tubes},
+        {"reservations_end", reservations_end},
+        {"waits_end", waits_end},
+        {"pause_ends", pause_ends},
+        {"acknowledgement", acknowledgement},
+        {"unblocked", unblocked},
+        {"resume", resume},
+        {"growth", growth},
         {"many_watches", many_watches},
     };
     n_jobs = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000000;

@@ -206,7 +206,8 @@ static void run_due(struct model *m)
 {
     while (m->steps > 0) {
         struct event e = next_event(m);
-        if (e.at > m->now || ((e.kind == WAIT_END || e.kind == DEADLINE_NEAR) && model_must_queue(e.what))) {
+        if (e.at > m->now ||
+            ((e.kind == WAIT_END || e.kind == DEADLINE_NEAR) && model_must_queue(e.what))) {
             return;
         }
         m->steps--;

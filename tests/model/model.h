@@ -29,15 +29,15 @@
  *      ATTACHED do not touch. A session that ends is touched before the effects of its end.
  *   K. An entry does steps_max steps of what may be much; what is left over is done in the next
  *      ones (ADR 13). A step is: something that is due; a job kicked or given back one by one; a
- *      waiter served where many wait for many (4 steps, or what there is; "unmatched" tubes: the oldest first, in it the
- *      longest waiter, which gets the best job that it can have); a job or a connection of a
- *      release. Where the steps are too few for a kick (4 for a job
- *      if somebody waits there), it makes all of its jobs ready in no order
- *      and offers them as an unmatched tube's. A connection or a session that ends with more than
- *      there are steps has a "release": a step for each job (and each connection of the session),
- *      in which nothing is to be seen, then all its jobs are ready at once, and the session's
- *      connections go, a step each. In a tube that is unmatched everybody waits in line, who wants
- *      to wait for no time too. What time brings is never left less than half of the steps. */
+ *      job or a connection of a release. Serving a waiter where many wait for many is 4 steps, or
+ *      what there is: of the "unmatched" tubes the oldest is first, in it the longest waiter, which
+ *      gets the best job that it can have. Where the steps are too few for a kick (4 for a job if
+ *      somebody waits there), it makes all of its jobs ready in no order, and the tube unmatched. A
+ *      connection or a session that ends with more than there are steps has a "release": a step
+ *      for each job (and each connection of the session), in which nothing is to be seen, then all
+ *      its jobs are ready at once, and the session's connections go, a step each. In a tube that is
+ *      unmatched everybody waits in line, who wants to wait for no time or is half-closed too. What
+ *      time brings is never left less than half of the steps. */
 #ifndef CB_TESTS_MODEL_MODEL_H
 #define CB_TESTS_MODEL_MODEL_H
 
@@ -102,8 +102,8 @@ struct model_release {
 };
 
 struct model {
-    uint32_t steps_max; /* CB_DUE_PER_ENTRY_MAX, unless a test says otherwise */
-    uint32_t steps;     /* left of this entry's */
+    uint32_t steps_max;              /* CB_DUE_PER_ENTRY_MAX, unless a test says otherwise */
+    uint32_t steps;                  /* left of this entry's */
     struct model_release **releases; /* oldest first */
     uint32_t n_releases;
     uint64_t now, last_id, last_order, last_tube, dropped;

@@ -181,8 +181,8 @@ bool model_has_waiter(const struct model *m, const struct model_tube *t)
 
 void model_note(struct model_tube *t, const struct model *m)
 {
-    t->unmatched = t->unmatched || (longest_waiter(m, t) != NULL &&
-                                    model_head(m, t, JSM_JOB_READY) != NULL);
+    t->unmatched =
+        t->unmatched || (longest_waiter(m, t) != NULL && model_head(m, t, JSM_JOB_READY) != NULL);
 }
 
 static struct model_tube *first_unmatched(const struct model *m)

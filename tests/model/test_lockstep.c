@@ -86,9 +86,8 @@ static void note_reached(const struct model *m)
 
 static void run_init(struct run *r)
 {
-    *r = (struct run){.model = model_create(),
-                      .a = with_steps(jsm_create()),
-                      .b = with_steps(jsm_create())};
+    *r = (struct run){
+        .model = model_create(), .a = with_steps(jsm_create()), .b = with_steps(jsm_create())};
     r->model->steps_max = steps;
 }
 

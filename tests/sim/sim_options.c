@@ -112,13 +112,13 @@ void sim_options_print(const struct sim_options *o)
     for (uint32_t id = 1; id <= o->nodes; id++) {
         printf(" %u/%u", o->snapshots[id].threshold, o->snapshots[id].trailing);
     }
-    printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
-           " us, parts of %zu KiB, queues of %zu KiB, %u steps, %u left down, a fault every %" PRIu64
-           " ms:",
-           o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
-           o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB,
-           o->queue_bytes / CB_KIB, o->steps, o->left_down,
-           o->fault_gap_ns / CB_NS_PER_MS);
+    printf(
+        ", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
+        " us, parts of %zu KiB, queues of %zu KiB, %u steps, %u left down, a fault every %" PRIu64
+        " ms:",
+        o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S, o->net_ns / 1000,
+        o->disk_ns / 1000, o->part_size / CB_KIB, o->queue_bytes / CB_KIB, o->steps, o->left_down,
+        o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

@@ -333,9 +333,9 @@ static const struct {
     const char *name;
     void (*run)(struct jsm_script *s);
 } actions[] = {
-    {"open", run_open}, {"expire", run_expire}, {"attached", run_attached}, {"resume", run_resume},
-    {"ack", run_ack},   {"count", run_count},   {"tick", run_tick},         {"limits", run_limits},
-    {"steps", run_steps},
+    {"open", run_open},     {"expire", run_expire}, {"attached", run_attached},
+    {"resume", run_resume}, {"ack", run_ack},       {"count", run_count},
+    {"tick", run_tick},     {"limits", run_limits}, {"steps", run_steps},
 };
 
 /* ---- running ---- */

@@ -34,7 +34,7 @@ void *cb_map_get(const struct cb_map *m, uint64_t key);
 void cb_map_put(struct cb_map *m, uint64_t key, void *value);
 /* Returns what was there, NULL when nothing was. */
 void *cb_map_remove(struct cb_map *m, uint64_t key);
-/* Moves what is left in the old table, so that `slots` has all. Takes as long as the map is large. */
+/* Moves what is left in the old table, so that `slots` has all; as long as the map is large. */
 void cb_map_settle(struct cb_map *m);
 
 #endif

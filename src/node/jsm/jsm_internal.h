@@ -196,9 +196,9 @@ struct jsm_session {
     uint32_t n_conns;
     uint64_t n_held;             /* by connections that have not ended */
     struct jsm_release *release; /* it has ended: nobody finds it any more */
-    bool is_suspended; /* its reservations do not expire */
-    bool is_blocked;   /* too many unacknowledged results: no grants */
-    bool is_hidden;    /* with a release: only that knows of it */
+    bool is_suspended;           /* its reservations do not expire */
+    bool is_blocked;             /* too many unacknowledged results: no grants */
+    bool is_hidden;              /* with a release: only that knows of it */
     uint16_t name_len;
     uint16_t address_len;
     char name[CB_PROXY_NAME_MAX];
@@ -236,8 +236,8 @@ struct jsm {
     struct cb_heap due;   /* timers */
 
     /* What is done over several entries. */
-    uint32_t steps_max; /* an entry; CB_DUE_PER_ENTRY_MAX but in tests */
-    uint32_t steps;     /* left of them */
+    uint32_t steps_max;       /* an entry; CB_DUE_PER_ENTRY_MAX but in tests */
+    uint32_t steps;           /* left of them */
     struct cb_heap unmatched; /* tubes, by id */
     struct cb_heap releases;  /* that do not settle yet, by seq */
     struct cb_heap settling;  /* the others, by seq */

@@ -1,7 +1,7 @@
 /* Loading stored records. They come from a disk: every field is checked before it is used, and what
  * contradicts another record is refused, never repaired. */
-#include "common/base/cb_tube_name.h"
 #include "node/jsm/jsm_load.h"
+#include "common/base/cb_tube_name.h"
 #include "node/jsm/jsm_record.h"
 
 static uint64_t read_be64(const uint8_t *p)
@@ -169,8 +169,8 @@ static bool load_tubes_of(struct jsm_load *l, struct jsm_conn *c, uint8_t flags)
         return false;
     }
     jsm_conn_use(c, used);
-    return load_watches(l, c) &&
-           (!is_waiting || load_wait(l, c, (flags & JSM_CONN_TIMED) != 0)) && cb_reader_done(&l->r);
+    return load_watches(l, c) && (!is_waiting || load_wait(l, c, (flags & JSM_CONN_TIMED) != 0)) &&
+           cb_reader_done(&l->r);
 }
 
 static bool load_conn(struct jsm_load *l)

@@ -1,5 +1,8 @@
-/* What the files share that load records: jsm_load.c (in which order, tubes, sessions, connections),
- * jsm_load_job.c (jobs, bodies, results), jsm_load_work.c (what was half done). */
+/* What the files share that load records: jsm_load.c (order, tubes, sessions, connections),
+ * jsm_load_job.c (jobs, bodies, results), jsm_load_work.c (what was half done).
+ *
+ * Owns:     nothing.
+ * Threads:  one. */
 #ifndef CB_NODE_JSM_JSM_LOAD_H
 #define CB_NODE_JSM_JSM_LOAD_H
 

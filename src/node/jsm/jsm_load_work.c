@@ -56,11 +56,12 @@ bool jsm_load_read_release(struct jsm_load *l, bool is_there, struct jsm_release
            f->seq < l->m->next_seq && f->done <= f->steps;
 }
 
-void
-jsm_load_make_release(struct jsm *m, struct jsm_conn *c, struct jsm_session *s, struct jsm_release_fields f)
+void jsm_load_make_release(struct jsm *m,
+                           struct jsm_conn *c,
+                           struct jsm_session *s,
+                           struct jsm_release_fields f)
 {
-    struct jsm_release *r =
-        jsm_release_create(m, c, s, (enum jsm_release_phase)f.phase, f.seq);
+    struct jsm_release *r = jsm_release_create(m, c, s, (enum jsm_release_phase)f.phase, f.seq);
     r->steps = f.steps;
     r->done = f.done;
 }

@@ -273,7 +273,8 @@ void jsm_session_end(struct jsm_session *s)
     drop_results(s);
     jsm_session_hide(s);
     (void)cb_map_remove(&m->sessions_by_id, s->id); /* it is there: create put it */
-    jsm_release_session(s); /* with nothing to do but wait for those of its connections, if at_once */
+    jsm_release_session(
+        s); /* with nothing to do but wait for those of its connections, if at_once */
 }
 
 /* ---- the public view ---- */

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #define FIVE_BURIED                                                                                \
-    "c1> put 9 0 60 a; c1> put 5 0 60 b; c1> put 7 0 60 c; c1> put 2000 0 60 d; c1> put 1 0 60 e\n" \
+    "c1> put 9 0 60 a; c1> put 5 0 60 b; c1> put 7 0 60 c; c1> put 2000 0 60 d; c1> put 1 0 60 "   \
+    "e\n"                                                                                          \
     "c1> reserve-job 1; c1> bury 1 9; c1> reserve-job 2; c1> bury 2 5; c1> reserve-job 3;"         \
     "c1> bury 3 7; c1> reserve-job 4; c1> bury 4 2000; c1> reserve-job 5; c1> bury 5 1\n"
 
@@ -77,14 +78,15 @@ JSM_SCRIPT_TEST(a_later_incarnation_may_come_at_once,
                            "stats reserved=3; tick; tick; tick; tick; tick\n"
                            "d3< RESERVED 2 b")
 
-JSM_SCRIPT_TEST(waiters_are_served_in_order_over_entries,
-                "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; d3> watch t; c2> use t;"
-                "d3> reserve; c1> pause-tube t 50; c1> use t; c1> put 9 0 60 a; c1> put 5 0 60 b;"
-                "c1> put 7 0 60 c; c1> put 8 0 60 d; steps 1; c1> pause-tube t 0\n"
-                "d1< RESERVED 2 b; d2< -\n"
-                "c2> watch t; d2< RESERVED 3 c; d3< -\n"
-                "c2> reserve-with-timeout 0; d3< RESERVED 4 d; c2< -\n" /* came behind it */
-                "tick; c2< RESERVED 1 a; tick; due 60")
+JSM_SCRIPT_TEST(
+    waiters_are_served_in_order_over_entries,
+    "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; d3> watch t; c2> use t;"
+    "d3> reserve; c1> pause-tube t 50; c1> use t; c1> put 9 0 60 a; c1> put 5 0 60 b;"
+    "c1> put 7 0 60 c; c1> put 8 0 60 d; steps 1; c1> pause-tube t 0\n"
+    "d1< RESERVED 2 b; d2< -\n"
+    "c2> watch t; d2< RESERVED 3 c; d3< -\n"
+    "c2> reserve-with-timeout 0; d3< RESERVED 4 d; c2< -\n" /* came behind it */
+    "tick; c2< RESERVED 1 a; tick; due 60")
 
 JSM_SCRIPT_TEST(who_has_no_time_is_told_so_when_the_others_are_served,
                 "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; c2> watch t\n"
@@ -92,17 +94,20 @@ JSM_SCRIPT_TEST(who_has_no_time_is_told_so_when_the_others_are_served,
                 "steps 1; c1> pause-tube t 0; d1< RESERVED 2 b\n"
                 "c2> reserve-with-timeout 0; c2< -; d2< RESERVED 1 a; tick; c2< TIMED_OUT")
 
-#define WAITS_IN_T(c) c "> watch t; " c "> reserve; "
-#define PUT(pri) "c1> put " pri " 0 60 a; "
+#define EIGHT_WAIT                                                                                 \
+    "d1> watch t; d1> reserve; d2> watch t; d2> reserve; d4> watch t; d4> reserve; d5> watch t;"   \
+    "d5> reserve; e1> watch t; e1> reserve; e2> watch t; e2> reserve; e3> watch t; e3> reserve;"   \
+    "e4> watch t; e4> reserve\n"
+#define EIGHT_JOBS                                                                                 \
+    "c1> put 1 0 60 a; c1> put 2 0 60 a; c1> put 3 0 60 a; c1> put 4 0 60 a; c1> put 5 0 60 a;"    \
+    "c1> put 6 0 60 a; c1> put 7 0 60 a; c1> put 8 0 60 a\n"
 
 JSM_SCRIPT_TEST(a_job_goes_before_a_deadline_that_is_near,
-                WAITS_IN_T("d1") WAITS_IN_T("d2") WAITS_IN_T("d4") WAITS_IN_T("d5") WAITS_IN_T("e1")
-                    WAITS_IN_T("e2") WAITS_IN_T("e3") WAITS_IN_T("e4")
-                "c1> use x; c1> put 1 0 2 h; d3> watch t; d3> reserve-job 1; c1> pause-tube t 50\n"
-                "c1> use t;" PUT("1") PUT("2") PUT("3") PUT("4") PUT("5") PUT("6") PUT("7") PUT("8")
-                "c1> put 9 0 60 last\n"
-                "steps 2; c1> pause-tube t 0; +1.5; d3> reserve; d3< -; tick; d3< -\n"
-                "e3< RESERVED 8 a; e4< -; tick; e4< RESERVED 9 a; d3< RESERVED 10 last; tick; d3> reserve => DEADLINE_SOON")
+                EIGHT_WAIT "c1> use x; c1> put 1 0 2 h; d3> watch t; d3> reserve-job 1\n"
+                           "c1> pause-tube t 50; c1> use t\n" EIGHT_JOBS "c1> put 9 0 60 last\n"
+                           "steps 2; c1> pause-tube t 0; +1.5; d3> reserve; d3< -; tick; d3< -\n"
+                           "e3< RESERVED 8 a; e4< -; tick; e4< RESERVED 9 a; d3< RESERVED 10 last\n"
+                           "tick; d3> reserve => DEADLINE_SOON")
 
 int main(void)
 {
