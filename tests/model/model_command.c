@@ -256,7 +256,9 @@ command(struct model *m, struct model_conn *c, uint64_t request, const struct js
 static void half_close(struct model *m, struct model_conn *c)
 {
     c->half_closed = true;
-    if (c->waiting) {
+    if (c->waiting && model_must_queue(c)) {
+        c->wait_end = m->now;
+    } else if (c->waiting) {
         model_stop_waiting(m, c);
         model_answer_plain(m, c, c->wait_request, JSM_TIMED_OUT);
     }

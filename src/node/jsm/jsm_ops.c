@@ -205,9 +205,17 @@ static void half_close(struct jsm_conn *c)
 {
     c->is_half_closed = true;
     jsm_mark(c->session->machine, &c->stored);
-    if (c->wait.active) {
-        jsm_wait_end(c, JSM_TIMED_OUT);
+    if (!c->wait.active) {
+        return;
     }
+    if (!jsm_must_queue(c)) {
+        jsm_wait_end(c, JSM_TIMED_OUT);
+        return;
+    }
+    /* There may be a job for it when those ahead are served: its time is over, but it goes last. */
+    c->wait.has_deadline = true;
+    c->wait.deadline_ns = c->session->machine->now_ns;
+    jsm_conn_update_timer(c);
 }
 
 static void run_command(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)

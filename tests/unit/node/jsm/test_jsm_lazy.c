@@ -94,6 +94,20 @@ JSM_SCRIPT_TEST(who_has_no_time_is_told_so_when_the_others_are_served,
                 "steps 1; c1> pause-tube t 0; d1< RESERVED 2 b\n"
                 "c2> reserve-with-timeout 0; c2< -; d2< RESERVED 1 a; tick; c2< TIMED_OUT")
 
+JSM_SCRIPT_TEST(who_is_half_closed_is_told_so_when_the_others_are_served,
+                "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; c2> watch t\n"
+                "c1> pause-tube t 50; c1> use t; c1> put 9 0 60 a; c1> put 5 0 60 b\n"
+                "c1> put 9 0 60 c; c3> watch t; steps 1; c1> pause-tube t 0; d1< RESERVED 2 b\n"
+                "c2> reserve; c2< -; d2< RESERVED 1 a; c3> reserve; c2< RESERVED 3 c; c3< -\n"
+                "c3> half-close; tick; c3< TIMED_OUT")
+
+JSM_SCRIPT_TEST(a_job_goes_before_a_half_close,
+                "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; d3> watch t\n"
+                "d3> reserve; c2> watch t; c1> pause-tube t 50; c1> use t; c1> put 1 0 60 a\n"
+                "c1> put 2 0 60 b; c1> put 3 0 60 c; c1> put 4 0 60 d; c1> put 5 0 60 e\n"
+                "steps 1; c1> pause-tube t 0; c2> reserve; c2> half-close; c2< -\n"
+                "tick; c2< RESERVED 4 d")
+
 #define EIGHT_WAIT                                                                                 \
     "d1> watch t; d1> reserve; d2> watch t; d2> reserve; d4> watch t; d4> reserve; d5> watch t;"   \
     "d5> reserve; e1> watch t; e1> reserve; e2> watch t; e2> reserve; e3> watch t; e3> reserve;"   \
@@ -122,6 +136,8 @@ int main(void)
         cmocka_unit_test(a_later_incarnation_may_come_at_once),
         cmocka_unit_test(waiters_are_served_in_order_over_entries),
         cmocka_unit_test(a_job_goes_before_a_deadline_that_is_near),
+        cmocka_unit_test(who_is_half_closed_is_told_so_when_the_others_are_served),
+        cmocka_unit_test(a_job_goes_before_a_half_close),
         cmocka_unit_test(who_has_no_time_is_told_so_when_the_others_are_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
