@@ -210,7 +210,7 @@ same_conn(struct diff *d, const struct model *m, const struct jsm *j, const stru
 static bool same_conns(struct diff *d, const struct model *m, const struct jsm *j)
 {
     for (uint32_t i = 0; i < m->n_conns; i++) {
-        if (!same_conn(d, m, j, m->conns[i])) {
+        if (!m->conns[i]->session->ended && !same_conn(d, m, j, m->conns[i])) {
             return false;
         }
     }
@@ -311,7 +311,8 @@ bool lockstep_same_step(const struct model *m,
         !same(d, "limit of jobs", m->limits.jobs, limits.jobs) ||
         !same(d, "limit of bytes", m->limits.bytes, limits.bytes) ||
         !same(d, "short of space", m->short_of_space, jsm_is_short_of_space(j)) ||
-        !same(d, "next due", model_next_due_ns(m), jsm_next_due_ns(j)) ||
+        !same(d, "next due", jsm_is_settling(j) ? m->now : model_next_due_ns(m),
+              jsm_next_due_ns(j)) ||
         !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||
         !same(d, "touched", m->n_touched, n)) {
         return false;

@@ -144,6 +144,10 @@ static struct jsm_command make_command(struct cb_rng *rng,
     } else if (q.op == JSM_OP_CONN_OPEN) {
         q.conn = 1 + below(rng, p->conns);
     }
+    const struct model_session *s = model_session(m, session);
+    while (s != NULL && model_is_grave(s, q.conn)) {
+        q.conn += p->conns; /* as a proxy does, which never uses a number twice */
+    }
     switch ((int)q.op) {
     case JSM_OP_PUT:
         q.ttr = below(rng, p->ttr_max + 1);

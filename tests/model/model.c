@@ -6,13 +6,28 @@
 
 /* ---- sessions ---- */
 
-static void session_free(struct model_session *s)
+void model_session_free(struct model_session *s)
 {
     model_forget_results(s, s->last_result);
+    cb_free(s->graves);
     cb_free(s->results);
     cb_free(s->name.ptr);
     cb_free(s->address.ptr);
     cb_free(s);
+}
+
+/* One for each of its connections and each job that they hold. */
+static uint64_t
+steps_to_end(const struct model *m, const struct model_session *s, uint64_t *n_conns)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < m->n_conns; i++) {
+        if (m->conns[i]->session == s) {
+            n += 1 + model_n_held(m, m->conns[i]);
+            (*n_conns)++;
+        }
+    }
+    return n;
 }
 
 static void session_end(struct model *m, struct model_session *s)
@@ -23,6 +38,19 @@ static void session_end(struct model *m, struct model_session *s)
             model_stop_waiting(m, m->conns[i]);
         }
     }
+    for (uint32_t i = 0; i < m->n_sessions; i++) {
+        if (m->sessions[i] == s) {
+            TAKE_OUT(m->sessions, m->n_sessions, i);
+            break;
+        }
+    }
+    uint64_t n_conns = 0;
+    uint64_t steps = steps_to_end(m, s, &n_conns);
+    if (steps > m->steps) {
+        model_release_session(m, s, steps);
+        return;
+    }
+    m->steps -= (uint32_t)n_conns;
     for (uint32_t i = 0; i < m->n_conns;) {
         if (m->conns[i]->session == s) {
             model_conn_close(m, m->conns[i]);
@@ -30,13 +58,13 @@ static void session_end(struct model *m, struct model_session *s)
             i++;
         }
     }
-    for (uint32_t i = 0; i < m->n_sessions; i++) {
-        if (m->sessions[i] == s) {
-            TAKE_OUT(m->sessions, m->n_sessions, i);
-            break;
+    s->ended = true;
+    for (uint32_t i = 0; i < m->n_releases; i++) {
+        if (m->releases[i]->session == s) {
+            return; /* the last of its connections frees it */
         }
     }
-    session_free(s);
+    model_session_free(s);
 }
 
 static void session_open(struct model *m, uint64_t index, const struct jsm_item *it)
@@ -62,28 +90,16 @@ static void session_open(struct model *m, uint64_t index, const struct jsm_item 
     model_touch(m, index);
 }
 
-/* Its longest waiter first, each the best job that it can get. */
+/* Its waiters may be served again. */
 static void serve_session(struct model *m, const struct model_session *s)
 {
-    for (uint64_t after = 0; !s->full;) {
-        struct model_conn *next = NULL;
-        for (uint32_t i = 0; i < m->n_conns; i++) {
-            struct model_conn *c = m->conns[i];
-            if (c->session == s && c->waiting && c->arrival > after &&
-                (next == NULL || c->arrival < next->arrival)) {
-                next = c;
-            }
-        }
-        if (next == NULL) {
-            return;
-        }
-        after = next->arrival;
-        struct model_job *best = model_best_job(m, next);
-        if (best != NULL) {
-            model_stop_waiting(m, next);
-            model_reserve_job(m, next, best, next->wait_request);
+    for (uint32_t i = 0; i < m->n_conns; i++) {
+        const struct model_conn *c = m->conns[i];
+        for (uint32_t k = 0; c->session == s && c->waiting && k < c->n_watched; k++) {
+            model_note(c->watched[k], m);
         }
     }
+    model_match(m);
 }
 
 static void session_ack(struct model *m, struct model_session *s, uint64_t number)
@@ -131,7 +147,8 @@ static struct event next_event(const struct model *m)
         if (j->state == JSM_JOB_DELAYED) {
             earlier(&e, j->deadline, DELAY_END, j->id, j);
         }
-        if (j->state == JSM_JOB_RESERVED && !j->holder->session->suspended) {
+        if (j->state == JSM_JOB_RESERVED && !j->holder->session->suspended &&
+            !model_is_released(j->holder)) {
             earlier(&e, j->deadline, TTR_END, j->id, j);
         }
         if (j->state == JSM_JOB_RESERVED && j->holder->waiting) {
@@ -156,7 +173,8 @@ static void happen(struct model *m, struct event e)
     switch (e.kind) {
     case PAUSE_END:
         t->pause = 0;
-        model_serve_waiters(m);
+        model_note(t, m);
+        model_match(m);
         break;
     case DELAY_END:
         model_make_ready(m, j);
@@ -177,7 +195,24 @@ static void happen(struct model *m, struct event e)
 
 uint64_t model_next_due_ns(const struct model *m)
 {
-    return next_event(m).at;
+    bool more = m->n_releases > 0;
+    for (uint32_t i = 0; i < m->n_tubes; i++) {
+        more = more || m->tubes[i]->unmatched;
+    }
+    return more ? m->now : next_event(m).at;
+}
+
+static void run_due(struct model *m)
+{
+    while (m->steps > 0) {
+        struct event e = next_event(m);
+        if (e.at > m->now ||
+            ((e.kind == WAIT_END || e.kind == DEADLINE_NEAR) && model_must_queue(e.what))) {
+            return;
+        }
+        m->steps--;
+        happen(m, e);
+    }
 }
 
 /* ---- entries ---- */
@@ -230,13 +265,11 @@ void model_apply(struct model *m, uint64_t index, const struct jsm_entry *entry)
     if (entry->n_items > 0 && entry->items[0].kind == JSM_ITEM_RESUME) {
         suspend_all(m);
     }
-    for (int n = 0; n < CB_DUE_PER_ENTRY_MAX; n++) {
-        struct event e = next_event(m);
-        if (e.at > m->now) {
-            break;
-        }
-        happen(m, e);
-    }
+    m->steps = m->steps_max - m->steps_max / 2;
+    model_go_on(m);
+    m->steps += m->steps_max / 2;
+    run_due(m);
+    model_go_on(m);
     for (uint32_t i = 0; i < entry->n_items; i++) {
         item(m, index, &entry->items[i]);
     }
@@ -245,15 +278,19 @@ void model_apply(struct model *m, uint64_t index, const struct jsm_entry *entry)
 struct model *model_create(void)
 {
     struct model *m = cb_calloc(1, sizeof *m);
+    m->steps_max = CB_DUE_PER_ENTRY_MAX;
     (void)model_tube_make(m, cb_span_str("default"));
     return m;
 }
 
 void model_destroy(struct model *m)
 {
+    m->steps = UINT32_MAX;
     while (m->n_sessions > 0) {
         session_end(m, m->sessions[0]);
     }
+    model_go_on(m);
+    cb_free(m->releases);
     while (m->n_jobs > 0) {
         model_delete_job(m, m->jobs[0]);
     }

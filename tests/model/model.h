@@ -19,14 +19,25 @@
  *      else the reservations that ran out while there was no leader would be lost with it.
  *   F. DEADLINE_SOON goes on in a suspended session; ttr expiry alone is suspended.
  *   G. A session over its bound of results gets nothing while it waits; a reserve that finds a
- * ready job is answered as ever. The ACK that lifts the bound makes up for it: its longest waiter
- *      first, each the best job that it can get. The bound is on results and on their bodies'
- * bytes. H. A half-closed connection never waits: a reserve is answered RESERVED, DEADLINE_SOON or
+ * ready job is answered as ever. The ACK that lifts the bound makes up for it: the tubes
+ *      in which it waits are matched as in K. The bound is on results and on their bodies' bytes.
+ *   H. A half-closed connection never waits: a reserve is answered RESERVED, DEADLINE_SOON or
  *      TIMED_OUT.
  *   I. An ACK above the last result acknowledges all there are.
  *   J. A request of an unknown session counts as dropped. Asked (jsm_touched_sessions) is a session
  *      whose REQUEST is accepted, before the effects of it, and one whose name an OPEN has; ACK and
- *      ATTACHED do not touch. A session that ends is touched before the effects of its end. */
+ *      ATTACHED do not touch. A session that ends is touched before the effects of its end.
+ *   K. An entry does steps_max steps of what may be much; what is left over is done in the next
+ *      ones (ADR 13). A step is: something that is due; a job kicked or given back one by one; a
+ *      job or a connection of a release. Serving a waiter where many wait for many is 4 steps, or
+ *      what there is: of the "unmatched" tubes the oldest is first, in it the longest waiter, which
+ *      gets the best job that it can have. Where the steps are too few for a kick (4 for a job if
+ *      somebody waits there), it makes all of its jobs ready in no order, and the tube unmatched. A
+ *      connection or a session that ends with more than there are steps has a "release": a step
+ *      for each job (and each connection of the session), in which nothing is to be seen, then all
+ *      its jobs are ready at once, and the session's connections go, a step each. In a tube that is
+ *      unmatched everybody waits in line, who wants to wait for no time or is half-closed too. What
+ *      time brings is never left less than half of the steps. */
 #ifndef CB_TESTS_MODEL_MODEL_H
 #define CB_TESTS_MODEL_MODEL_H
 
@@ -43,6 +54,7 @@ struct model_tube {
     uint64_t total_jobs, cmd_delete, cmd_pause_tube;
     uint32_t pause; /* seconds, 0 when not paused */
     uint64_t pause_end;
+    bool unmatched;
 };
 
 struct model_job {
@@ -65,6 +77,7 @@ struct model_conn {
     struct model_tube **watched;
     uint32_t n_watched;
     bool producer, worker, half_closed, waiting;
+    bool ended; /* it is gone, but what it held is still reserved */
     uint64_t wait_request, wait_end, arrival;
 };
 
@@ -75,10 +88,24 @@ struct model_session {
     uint64_t last_request, last_result, acked;
     uint64_t kept_bytes; /* of bodies in unacknowledged results */
     bool suspended, full;
+    bool ended;       /* it is gone, but its connections and what they held are not */
+    uint64_t *graves; /* numbers of its connections that had a release; never used again */
+    uint32_t n_graves;
     struct jsm_result *results; /* [0] has the number acked + 1; bodies are owned */
 };
 
+/* What an ended connection, or an ended session, gives back. */
+struct model_release {
+    struct model_conn *conn; /* NULL: the session's */
+    struct model_session *session;
+    uint64_t steps; /* left, until its jobs are ready */
+};
+
 struct model {
+    uint32_t steps_max;              /* CB_DUE_PER_ENTRY_MAX, unless a test says otherwise */
+    uint32_t steps;                  /* left of this entry's */
+    struct model_release **releases; /* oldest first */
+    uint32_t n_releases;
     uint64_t now, last_id, last_order, last_tube, dropped;
     struct model_tube **tubes;       /* in list order */
     struct model_job **jobs;         /* by id */
@@ -117,6 +144,8 @@ struct cb_span model_span(struct model_bytes b);
 uint64_t model_body_bytes(const struct model *m);
 
 /* The reads of jsm.h. */
+/* The connection had a release: its number is not used again. */
+bool model_is_grave(const struct model_session *s, uint64_t number);
 bool model_result(const struct model_session *s, uint64_t number, struct jsm_result *out);
 void model_read_stats(const struct model *m, struct jsm_view *out);
 void model_view_tube(const struct model *m, const struct model_tube *t, struct jsm_tube_view *out);

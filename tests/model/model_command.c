@@ -59,12 +59,14 @@ static bool ignore(struct model *m, struct model_conn *c, struct cb_span name)
 static void reserve(struct model *m, struct model_conn *c, uint64_t request, uint64_t wait_end)
 {
     struct model_job *best = model_best_job(m, c);
+    bool queues = model_must_queue(c);
+    wait_end = c->half_closed ? m->now : wait_end;
     c->worker = true;
-    if (best != NULL) {
+    if (best != NULL && !queues) {
         model_reserve_job(m, c, best, request);
-    } else if (model_margin(m, c) <= m->now) {
+    } else if (model_margin(m, c) <= m->now && !queues) {
         model_answer_plain(m, c, request, JSM_DEADLINE_SOON);
-    } else if (c->half_closed || wait_end <= m->now) {
+    } else if (wait_end <= m->now && !queues) {
         model_answer_plain(m, c, request, JSM_TIMED_OUT);
     } else {
         c->waiting = true;
@@ -72,22 +74,41 @@ static void reserve(struct model *m, struct model_conn *c, uint64_t request, uin
         c->wait_request = request;
         c->wait_end = wait_end;
         m->n_waiting++;
+        for (uint32_t i = 0; queues && i < c->n_watched; i++) {
+            model_note(c->watched[i], m);
+        }
     }
+}
+
+/* More than there are steps for: all of them at once, in no order. */
+static void kick_many(struct model *m, struct model_tube *t, enum jsm_job_state from, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        struct model_job *j = model_head(m, t, from);
+        j->kicks++;
+        j->state = JSM_JOB_READY;
+    }
+    model_note(t, m);
+    model_match(m);
 }
 
 static uint32_t kick(struct model *m, struct model_conn *c, uint32_t bound)
 {
-    enum jsm_job_state from =
-        model_head(m, c->used, JSM_JOB_BURIED) != NULL ? JSM_JOB_BURIED : JSM_JOB_DELAYED;
-    uint32_t n = 0;
-    for (; n < bound; n++) {
-        struct model_job *j = model_head(m, c->used, from);
-        if (j == NULL) {
-            break;
-        }
-        model_kick_job(m, j);
+    struct jsm_tube_view v;
+    model_view_tube(m, c->used, &v);
+    enum jsm_job_state from = v.buried > 0 ? JSM_JOB_BURIED : JSM_JOB_DELAYED;
+    uint64_t there = v.buried > 0 ? v.buried : v.delayed;
+    uint64_t n = bound < there ? bound : there;
+    uint64_t steps = model_has_waiter(m, c->used) ? n * MODEL_MATCH_STEPS : n;
+    if (steps > m->steps) {
+        kick_many(m, c->used, from, n);
+        return (uint32_t)n;
     }
-    return n;
+    m->steps -= (uint32_t)steps;
+    for (uint64_t i = 0; i < n; i++) {
+        model_kick_job(m, model_head(m, c->used, from));
+    }
+    return (uint32_t)n;
 }
 
 static void
@@ -99,7 +120,10 @@ pause_tube(struct model *m, struct model_conn *c, uint64_t request, const struct
         t->cmd_pause_tube++;
         t->pause = q->delay;
         t->pause_end = m->now + q->delay * CB_NS_PER_S;
-        model_serve_waiters(m);
+        if (t->pause == 0) {
+            model_note(t, m);
+            model_match(m);
+        }
     }
 }
 
@@ -232,7 +256,9 @@ command(struct model *m, struct model_conn *c, uint64_t request, const struct js
 static void half_close(struct model *m, struct model_conn *c)
 {
     c->half_closed = true;
-    if (c->waiting) {
+    if (c->waiting && model_must_queue(c)) {
+        c->wait_end = m->now;
+    } else if (c->waiting) {
         model_stop_waiting(m, c);
         model_answer_plain(m, c, c->wait_request, JSM_TIMED_OUT);
     }
@@ -249,7 +275,7 @@ void model_request(struct model *m, const struct jsm_item *it)
     model_touch(m, s->id);
     struct model_conn *c = model_conn(m, s->id, it->command.conn);
     enum jsm_op op = it->command.op;
-    if (op == JSM_OP_CONN_OPEN && c == NULL) {
+    if (op == JSM_OP_CONN_OPEN && c == NULL && !model_is_grave(s, it->command.conn)) {
         model_conn_open(m, s, it->command.conn);
     } else if (op == JSM_OP_CONN_HALF_CLOSE && c != NULL) {
         half_close(m, c);

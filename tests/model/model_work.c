@@ -136,10 +136,11 @@ void model_stop_waiting(struct model *m, struct model_conn *c)
     }
 }
 
+/* Who is served next in the tube; NULL when there is nobody. */
 static struct model_conn *longest_waiter(const struct model *m, const struct model_tube *t)
 {
     struct model_conn *first = NULL;
-    for (uint32_t i = 0; i < m->n_conns; i++) {
+    for (uint32_t i = 0; t->pause == 0 && m->n_waiting > 0 && i < m->n_conns; i++) {
         struct model_conn *c = m->conns[i];
         if (c->waiting && !c->session->full && model_watches(c, t) &&
             (first == NULL || c->arrival < first->arrival)) {
@@ -147,32 +148,6 @@ static struct model_conn *longest_waiter(const struct model *m, const struct mod
         }
     }
     return first;
-}
-
-/* Hands ready jobs to waiters, the best job of all tubes first, until nobody can be served. */
-void model_serve_waiters(struct model *m)
-{
-    while (m->n_waiting > 0) {
-        struct model_job *best = NULL;
-        struct model_conn *to = NULL;
-        for (uint32_t i = 0; i < m->n_jobs; i++) {
-            struct model_job *j = m->jobs[i];
-            if (j->state != JSM_JOB_READY || j->tube->pause != 0 ||
-                (best != NULL && j->pri >= best->pri)) {
-                continue;
-            }
-            struct model_conn *c = longest_waiter(m, j->tube);
-            if (c != NULL) {
-                best = j;
-                to = c;
-            }
-        }
-        if (best == NULL) {
-            return;
-        }
-        model_stop_waiting(m, to);
-        model_reserve_job(m, to, best, to->wait_request);
-    }
 }
 
 struct model_job *model_best_job(const struct model *m, const struct model_conn *c)
@@ -192,7 +167,59 @@ void model_make_ready(struct model *m, struct model_job *j)
 {
     j->state = JSM_JOB_READY;
     j->holder = NULL;
-    model_serve_waiters(m);
+    struct model_conn *c = j->tube->unmatched ? NULL : longest_waiter(m, j->tube);
+    if (c != NULL) {
+        model_stop_waiting(m, c);
+        model_reserve_job(m, c, j, c->wait_request);
+    }
+}
+
+bool model_has_waiter(const struct model *m, const struct model_tube *t)
+{
+    return longest_waiter(m, t) != NULL;
+}
+
+void model_note(struct model_tube *t, const struct model *m)
+{
+    t->unmatched =
+        t->unmatched || (longest_waiter(m, t) != NULL && model_head(m, t, JSM_JOB_READY) != NULL);
+}
+
+static struct model_tube *first_unmatched(const struct model *m)
+{
+    struct model_tube *first = NULL;
+    for (uint32_t i = 0; i < m->n_tubes; i++) {
+        struct model_tube *t = m->tubes[i];
+        if (t->unmatched && (first == NULL || t->number < first->number)) {
+            first = t;
+        }
+    }
+    return first;
+}
+
+void model_match(struct model *m)
+{
+    struct model_tube *t;
+    while (m->steps > 0 && (t = first_unmatched(m)) != NULL) {
+        struct model_conn *c = longest_waiter(m, t);
+        if (c == NULL || model_head(m, t, JSM_JOB_READY) == NULL) {
+            t->unmatched = false;
+            continue;
+        }
+        m->steps -= m->steps < MODEL_MATCH_STEPS ? m->steps : MODEL_MATCH_STEPS;
+        model_stop_waiting(m, c);
+        model_reserve_job(m, c, model_best_job(m, c), c->wait_request);
+    }
+}
+
+bool model_must_queue(const struct model_conn *c)
+{
+    for (uint32_t i = 0; i < c->n_watched; i++) {
+        if (c->watched[i]->unmatched && c->watched[i]->pause == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void model_make_ready_or_delayed(struct model *m, struct model_job *j, uint32_t delay)
@@ -260,12 +287,17 @@ void model_conn_open(struct model *m, struct model_session *s, uint64_t number)
     m->total_connections++;
 }
 
-void model_conn_close(struct model *m, struct model_conn *c)
+uint32_t model_n_held(const struct model *m, const struct model_conn *c)
 {
-    model_stop_waiting(m, c);
-    for (struct model_job *j = held(m, c, false); j != NULL; j = held(m, c, false)) {
-        model_make_ready(m, j);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n_jobs; i++) {
+        n += m->jobs[i]->state == JSM_JOB_RESERVED && m->jobs[i]->holder == c;
     }
+    return n;
+}
+
+void model_conn_leave(struct model *m, struct model_conn *c)
+{
     while (c->n_watched > 0) {
         model_unwatch(m, c, 0);
     }
@@ -279,5 +311,22 @@ void model_conn_close(struct model *m, struct model_conn *c)
         }
     }
     cb_free(c->watched);
+    c->watched = NULL;
+}
+
+void model_conn_close(struct model *m, struct model_conn *c)
+{
+    model_stop_waiting(m, c);
+    uint32_t n = model_n_held(m, c);
+    if (n > m->steps) {
+        model_release_conn(m, c);
+        model_conn_leave(m, c);
+        return;
+    }
+    m->steps -= n;
+    for (struct model_job *j = held(m, c, false); j != NULL; j = held(m, c, false)) {
+        model_make_ready(m, j);
+    }
+    model_conn_leave(m, c);
     cb_free(c);
 }

@@ -39,8 +39,15 @@ void model_reserve_job(struct model *m,
                        struct model_conn *c,
                        struct model_job *j,
                        uint64_t request);
-/* Hands ready jobs to waiters, the best job of all tubes first, until nobody can be served. */
-void model_serve_waiters(struct model *m);
+#define MODEL_MATCH_STEPS 4
+/* Somebody waits in the tube and may be served. */
+bool model_has_waiter(const struct model *m, const struct model_tube *t);
+/* Several jobs or waiters came: the tube is to be matched, if it can be. */
+void model_note(struct model_tube *t, const struct model *m);
+/* Serves the waiters of unmatched tubes, as long as there are steps. */
+void model_match(struct model *m);
+/* A tube of this connection is unmatched. */
+bool model_must_queue(const struct model_conn *c);
 /* The best job that this connection could reserve now. */
 struct model_job *model_best_job(const struct model *m, const struct model_conn *c);
 void model_make_ready(struct model *m, struct model_job *j);
@@ -53,6 +60,17 @@ void model_stop_waiting(struct model *m, struct model_conn *c);
 uint64_t model_margin(const struct model *m, const struct model_conn *c);
 void model_conn_open(struct model *m, struct model_session *s, uint64_t number);
 void model_conn_close(struct model *m, struct model_conn *c);
+/* It leaves its tubes and the list of connections; what it holds stays. */
+void model_conn_leave(struct model *m, struct model_conn *c);
+uint32_t model_n_held(const struct model *m, const struct model_conn *c);
+
+void model_release_conn(struct model *m, struct model_conn *c);
+void model_release_session(struct model *m, struct model_session *s, uint64_t steps);
+/* Its ttr does not run out any more. */
+bool model_is_released(const struct model_conn *c);
+/* What is left over from earlier entries, as far as others can see it. */
+void model_go_on(struct model *m);
+void model_session_free(struct model_session *s);
 
 void model_request(struct model *m, const struct jsm_item *it);
 

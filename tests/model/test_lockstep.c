@@ -8,6 +8,7 @@
  *
  * SEED=S in the environment repeats one seed. A failing log is shrunk and printed. */
 #include "common/base/cb_hash.h"
+#include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "model/lockstep_compare.h"
 #include "model/lockstep_log.h"
@@ -28,6 +29,22 @@ static struct {
     uint64_t seeds, first, entries, profile;
     uint64_t kept; /* of this seed: bytes of bodies that stay in B */
 } options = {DEFAULT_SEEDS, 1, DEFAULT_ENTRIES, UINT64_MAX, 1};
+
+/* Of the seed that runs: steps of an entry. */
+static uint32_t steps;
+
+/* Mostly few, so that much is left over to the next entries; sometimes as in a node. */
+static uint32_t steps_of(uint64_t seed)
+{
+    static const uint32_t some[] = {CB_DUE_PER_ENTRY_MAX, 1, 2, 3, 5, 8, 13, 4, 30};
+    return some[(seed / lockstep_profile_count + seed) % 9];
+}
+
+static struct jsm *with_steps(struct jsm *m)
+{
+    jsm_set_steps(m, steps);
+    return m;
+}
 
 struct run {
     struct model *model;
@@ -85,7 +102,9 @@ static void note_away(const struct run *r)
 
 static void run_init(struct run *r)
 {
-    *r = (struct run){.model = model_create(), .a = jsm_create(), .b = jsm_create()};
+    *r = (struct run){
+        .model = model_create(), .a = with_steps(jsm_create()), .b = with_steps(jsm_create())};
+    r->model->steps_max = steps;
     jsm_keep_bodies(r->b, options.kept);
 }
 
@@ -137,7 +156,7 @@ static bool reload_b(struct run *r)
         return false;
     }
     jsm_destroy(r->b);
-    r->b = loaded;
+    r->b = with_steps(loaded);
     return claim(r, jsm_index(r->b) == jsm_index(r->a), "loaded: another index") &&
            claim(r, jsm_stamp_ns(r->b) == jsm_stamp_ns(r->a), "loaded: another stamp") &&
            claim(r, jsm_next_due_ns(r->b) == jsm_next_due_ns(r->a), "loaded: another due time") &&
@@ -182,7 +201,7 @@ static bool step(struct run *r, struct lockstep_entry *e)
 /* The log once more on a fresh machine: the same bytes must be drained, in the same order. */
 static bool repeat(struct run *r, const struct lockstep_log *log)
 {
-    struct jsm *m = jsm_create();
+    struct jsm *m = with_steps(jsm_create());
     struct jsm_store store = {0};
     for (uint32_t i = 0; i < log->n; i++) {
         jsm_apply(m, log->entries[i].index, &log->entries[i].entry);
@@ -286,6 +305,7 @@ static bool run_seed(uint64_t seed)
     bool good = true;
     cb_rng_init(&rng, seed);
     options.kept = (uint64_t[]){1, 150, 1000}[seed / lockstep_profile_count % 3];
+    steps = steps_of(seed);
     run_init(&r);
     for (uint64_t i = 0; i < options.entries && good; i++) {
         lockstep_generate(&log, &rng, profile, r.model);

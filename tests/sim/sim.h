@@ -159,6 +159,7 @@ struct sim_options {
     } snapshots[SIM_NODES_MAX + 1]; /* by node */
     unsigned inflight_max;
     size_t part_size;    /* of a state on its way to a node */
+    uint32_t steps;      /* of an entry (jsm_set_steps); 0: as in a daemon */
     size_t queue_bytes;  /* of a session's requests, before its stream is not read */
     uint64_t body_cache; /* of each node */
     uint32_t left_down;  /* nodes that stay away for a while after the faults: a minority */

@@ -141,6 +141,7 @@ void sim_check_start(struct sim *s)
 {
     const struct sim_oracle_env env = {
         .data = s,
+        .steps = s->options.steps,
         .fail = on_violation,
         .is_durable = is_durable,
         .on_result = sim_answers_result,

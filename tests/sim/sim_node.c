@@ -290,6 +290,7 @@ static void make_core(struct sim_node *n)
         .state_part_size = n->sim->options.part_size,
         .session_queue_bytes = n->sim->options.queue_bytes,
         .body_cache = n->sim->options.body_cache,
+        .steps = n->sim->options.steps,
         .data_dir = n->dir,
     };
     for (uint64_t id = 1; id <= known_at_first(n); id++) {

@@ -105,6 +105,7 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     if (cb_rng_chance(&rng, 2, 5)) {
         o->body_cache = (uint64_t[]){1, 4 * CB_KIB, 64 * CB_KIB}[cb_rng_below(&rng, 3)];
     }
+    o->steps = (uint32_t[]){0, 1, 2, 7}[cb_rng_below(&rng, 4)];
 }
 
 void sim_options_print(const struct sim_options *o)
@@ -116,10 +117,10 @@ void sim_options_print(const struct sim_options *o)
     }
     printf(", %s, session %" PRIu64 " s, net %" PRIu64 " us, disk %" PRIu64
            " us, parts of %zu KiB, queues of %zu KiB, %" PRIu64
-           " bytes of bodies, %u left down, a fault every %" PRIu64 " ms:",
+           " bytes of bodies, %u steps, %u left down, a fault every %" PRIu64 " ms:",
            o->lmdb ? "LMDB" : "store in memory", o->session_timeout_ns / CB_NS_PER_S,
            o->net_ns / 1000, o->disk_ns / 1000, o->part_size / CB_KIB, o->queue_bytes / CB_KIB,
-           o->body_cache, o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
+           o->body_cache, o->steps, o->left_down, o->fault_gap_ns / CB_NS_PER_MS);
     for (int f = 0; f < SIM_FAULT_COUNT; f++) {
         if ((o->faults >> f & 1) != 0) {
             printf(" %s", fault_names[f]);

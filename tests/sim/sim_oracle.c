@@ -304,6 +304,7 @@ struct sim_oracle *sim_oracle_create(const struct sim_oracle_env *env)
     struct jsm *fresh = jsm_create();
     o->env = *env;
     o->model = model_create();
+    o->model->steps_max = env->steps != 0 ? env->steps : o->model->steps_max;
     o->model->on_answer = sim_oracle_answered;
     o->model->on_answer_data = o;
     entry_decoder_init(&o->decoder);

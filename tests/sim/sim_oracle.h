@@ -22,6 +22,7 @@ struct sim_oracle;
 
 struct sim_oracle_env {
     void *data;
+    uint32_t steps; /* of an entry of the machines; 0: as in a daemon */
     /* Must not return. `property` is "P16" and the like. */
     void (*fail)(void *data, const char *property, const char *sentence);
     /* The entry (index, term) is durable now on a majority of the group; else on how many of how

@@ -77,6 +77,9 @@ void jsm_script_apply(struct jsm_script *s, const struct jsm_item *items, uint32
     jsm_destroy(s->machine);
     s->machine = jsm_store_load(&s->store);
     assert_non_null(s->machine);
+    if (s->steps != 0) {
+        jsm_set_steps(s->machine, s->steps);
+    }
     assert_true(jsm_log_digest(s->machine) == log);
     assert_true(jsm_state_digest(s->machine) == state);
 }
@@ -321,6 +324,12 @@ static void run_space(struct jsm_script *s)
     one_item(s, (struct jsm_item){.kind = JSM_ITEM_SPACE, .number = is_short});
 }
 
+static void run_steps(struct jsm_script *s)
+{
+    s->steps = (uint32_t)jsm_script_number(s, 1);
+    jsm_set_steps(s->machine, s->steps);
+}
+
 static void run_tick(struct jsm_script *s)
 {
     jsm_script_apply(s, NULL, 0);
@@ -333,6 +342,7 @@ static const struct {
     {"open", run_open},     {"expire", run_expire}, {"attached", run_attached},
     {"resume", run_resume}, {"ack", run_ack},       {"count", run_count},
     {"tick", run_tick},     {"limits", run_limits}, {"space", run_space},
+    {"steps", run_steps},
 };
 
 /* ---- running ---- */

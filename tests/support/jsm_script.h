@@ -14,6 +14,7 @@
  *   watched c1 default a; used c1 a      list-tubes-watched, list-tube-used
  *   head c1 ready 1; head c1 buried -    peek-ready, ...
  *   open p1 5.7 ADDRESS                  incarnation 5.7; a first use of c1 opens p1 with 1.0
+ *   steps 4                              an entry does so many steps (jsm_set_steps)
  *   expire p1; attached p1; resume; ack p1 10; count 3 7; limits 100 1000 (jobs, bytes)
  *   space short; space enough
  *

@@ -11,6 +11,7 @@ struct jsm_script {
     struct jsm *machine;
     struct jsm_store store;
     bool reload;
+    uint32_t steps; /* 0: as in a node */
     uint64_t index, now;
     uint64_t session[PROXIES];
     bool opened[PROXIES][CONNS];

@@ -19,6 +19,16 @@ void core_die(struct core *c, const char *fmt, ...)
     cb_die("%s", sentence);
 }
 
+struct jsm *core_make_machine(const struct core *c)
+{
+    struct jsm *m = jsm_create();
+    jsm_keep_bodies(m, c->config.body_cache);
+    if (c->config.steps != 0) {
+        jsm_set_steps(m, c->config.steps);
+    }
+    return m;
+}
+
 static void make_proposer(struct core *c)
 {
     const struct proposer_config config = {
@@ -65,8 +75,7 @@ core_create(const struct core_config *config, const struct core_env *env, struct
     core_take_members(c, config->members, config->n_members);
     entry_decoder_init(&c->decoder);
     core_bodies_init(c);
-    c->machine = jsm_create();
-    jsm_keep_bodies(c->machine, config->body_cache);
+    c->machine = core_make_machine(c);
     core_span_load(c);
     make_proposer(c);
     return c;

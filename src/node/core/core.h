@@ -147,6 +147,7 @@ struct core_config {
     uint64_t body_cache;        /* bytes of bodies in memory (jsm_keep_bodies); 0: all of them */
     size_t state_part_size;     /* 0: CB_STATE_PART_SIZE, which is the most */
     size_t session_queue_bytes; /* as the proposer's */
+    uint32_t steps;             /* as jsm_set_steps; 0: as in a daemon */
     const char *data_dir;       /* for sentences alone; lives as long as the core */
 };
 

@@ -61,8 +61,7 @@ static void load_state(void *arg)
 {
     struct core_install *in = arg;
     cb_mem_give_back(); /* the bodies of the old machine */
-    in->machine = jsm_create();
-    jsm_keep_bodies(in->machine, in->c->config.body_cache);
+    in->machine = core_make_machine(in->c);
     in->result = store_load_incoming(in->c->store, load_record, in, &in->meta, &in->err);
     in->is_sound = in->result == STORE_OK && jsm_load_done(in->machine) == JSM_LOAD_OK &&
                    jsm_index(in->machine) == in->meta.index && in->meta.index >= in->at_least &&

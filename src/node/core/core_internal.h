@@ -103,6 +103,9 @@ struct core {
 
 /* ---- core.c ---- */
 
+/* One without a state. */
+struct jsm *core_make_machine(const struct core *c);
+
 _Noreturn void core_die(struct core *c, const char *fmt, ...) CB_PRINTF(2, 3);
 
 /* `ids`: all members, this one too if it is one. */

@@ -17,7 +17,13 @@ struct jsm *jsm_create(void)
     cb_map_init(&m->sessions_by_id);
     cb_map_init(&m->loading_bodies);
     cb_list_init(&m->sessions);
+    cb_list_init(&m->ended);
     cb_heap_init(&m->due, jsm_timer_less);
+    m->steps_max = CB_DUE_PER_ENTRY_MAX;
+    cb_heap_init(&m->unmatched, jsm_unmatched_less);
+    cb_heap_init(&m->releases, jsm_release_less);
+    cb_heap_init(&m->settling, jsm_release_less);
+    cb_heap_init(&m->splices, jsm_splice_less);
     cb_buf_init(&m->gone);
     return m;
 }
@@ -32,6 +38,7 @@ static void ensure_default_tube(struct jsm *m)
 
 static void destroy_jobs(struct jsm *m)
 {
+    cb_map_settle(&m->jobs);
     for (size_t i = 0; i < m->jobs.cap; i++) {
         if (m->jobs.slots[i].value != NULL) {
             jsm_job_destroy(m->jobs.slots[i].value);
@@ -42,6 +49,7 @@ static void destroy_jobs(struct jsm *m)
 /* Only a load that failed leaves any. */
 static void destroy_unclaimed_bodies(struct jsm *m)
 {
+    cb_map_settle(&m->loading_bodies);
     for (size_t i = 0; i < m->loading_bodies.cap; i++) {
         struct jsm_body *b = m->loading_bodies.slots[i].value;
         if (b != NULL && b->refs == 0) {
@@ -60,6 +68,10 @@ void jsm_destroy(struct jsm *m)
     {
         jsm_session_destroy(CB_CONTAINER(it, struct jsm_session, link));
     }
+    CB_LIST_FOREACH_SAFE(it, tmp, &m->ended)
+    {
+        jsm_session_destroy(CB_CONTAINER(it, struct jsm_session, link));
+    }
     destroy_jobs(m);
     for (uint32_t i = 0; i < m->tubes_cap; i++) {
         if (m->tubes[i] != NULL) {
@@ -73,6 +85,10 @@ void jsm_destroy(struct jsm *m)
     cb_map_fini(&m->sessions_by_id);
     cb_map_fini(&m->loading_bodies);
     cb_heap_fini(&m->due);
+    cb_heap_fini(&m->unmatched);
+    cb_heap_fini(&m->releases);
+    cb_heap_fini(&m->settling);
+    cb_heap_fini(&m->splices);
     cb_buf_fini(&m->gone);
     cb_free(m->tubes);
     cb_free(m->touched);
@@ -205,6 +221,17 @@ static void apply_item(struct jsm *m, const struct jsm_item *item)
     CB_UNREACHABLE("kind of item");
 }
 
+/* What time brings has at least half of the entry's steps; the items have what is left. */
+static void run_begin(struct jsm *m)
+{
+    uint32_t half = m->steps_max / 2;
+    m->steps = m->steps_max - half;
+    jsm_lazy_begin(m);
+    m->steps += half;
+    jsm_run_due(m);
+    jsm_lazy_begin(m);
+}
+
 void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
 {
     CB_ASSERT(index > m->index);
@@ -222,7 +249,7 @@ void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
     if (entry->n_items > 0 && entry->items[0].kind == JSM_ITEM_RESUME) {
         resume_all(m); /* also what came due since the last leader's last entry does not expire */
     }
-    jsm_run_due(m);
+    run_begin(m);
     uint32_t n_opens = 0;
     for (uint32_t i = 0; i < entry->n_items; i++) {
         n_opens += entry->items[i].kind == JSM_ITEM_OPEN;
@@ -230,6 +257,7 @@ void jsm_apply(struct jsm *m, uint64_t index, const struct jsm_entry *entry)
         digest_item(m, &entry->items[i]);
         apply_item(m, &entry->items[i]);
     }
+    jsm_lazy_finish(m);
     if (m->is_checkpoint) {
         const uint64_t state = jsm_digest_of_records(m);
         jsm_digest_fold(m, &state, 1);
@@ -240,6 +268,17 @@ bool jsm_checkpoint(const struct jsm *m, uint64_t *digest)
 {
     *digest = m->log_digest;
     return m->is_checkpoint;
+}
+
+void jsm_set_steps(struct jsm *m, uint32_t steps)
+{
+    CB_ASSERT(steps > 0);
+    m->steps_max = steps;
+}
+
+bool jsm_is_settling(const struct jsm *m)
+{
+    return m->splices.len > 0 || m->settling.len > 0 || m->releases.len > 0;
 }
 
 uint64_t jsm_index(const struct jsm *m)

@@ -112,6 +112,9 @@ struct jsm_entry {
  * ---------------------------------------------------------------------------------------------- */
 
 struct jsm *jsm_create(void);
+/* For tests: how many steps of work an entry does, instead of CB_DUE_PER_ENTRY_MAX. Before the
+ * first entry or after loading; the same on all replicas. */
+void jsm_set_steps(struct jsm *m, uint32_t steps);
 void jsm_destroy(struct jsm *m);
 
 /* Applies the entry at `index`, which is above every earlier one: first what is due at the stamp,
@@ -124,6 +127,8 @@ uint64_t jsm_stamp_ns(const struct jsm *m); /* the machine's time: the largest s
 /* The stamp at which something becomes due; JSM_NEVER when nothing will. At or below jsm_stamp_ns
  * when an entry left work over (CB_DUE_PER_ENTRY_MAX): an empty entry goes on with it. */
 uint64_t jsm_next_due_ns(const struct jsm *m);
+/* Records are still to be written of what happened earlier; no read or result can tell. */
+bool jsm_is_settling(const struct jsm *m);
 
 /* As the last JSM_ITEM_LIMITS said. */
 struct jsm_limits jsm_limits_now(const struct jsm *m);

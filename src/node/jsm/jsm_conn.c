@@ -23,6 +23,16 @@ struct jsm_conn *jsm_conn_get(const struct jsm_session *s, uint64_t number)
     return cb_map_get(&s->conn_by_number, number);
 }
 
+static void leave_counts(struct jsm_conn *c)
+{
+    struct jsm_session *s = c->session;
+    struct jsm *m = s->machine;
+    s->n_conns--;
+    m->n_conns--;
+    m->n_producers -= c->is_producer;
+    m->n_workers -= c->is_worker;
+}
+
 void jsm_conn_destroy(struct jsm_conn *c)
 {
     struct jsm_session *s = c->session;
@@ -39,10 +49,12 @@ void jsm_conn_destroy(struct jsm_conn *c)
     cb_heap_fini(&c->held);
     cb_list_remove(&c->link);
     (void)cb_map_remove(&s->conn_by_number, c->number); /* it is there: create put it */
-    s->n_conns--;
-    m->n_conns--;
-    m->n_producers -= c->is_producer;
-    m->n_workers -= c->is_worker;
+    if (!c->is_hidden) {
+        leave_counts(c);
+    }
+    if (c->release != NULL) {
+        jsm_release_destroy(m, c->release);
+    }
     cb_free(c);
 }
 
@@ -72,14 +84,8 @@ static void give_back(struct jsm_conn *c)
     cb_free(jobs);
 }
 
-void jsm_conn_close(struct jsm_conn *c)
+static void leave_tubes(struct jsm_conn *c)
 {
-    struct jsm *m = c->session->machine;
-    if (c->wait.active) {
-        jsm_wait_leave(c);
-        c->wait.active = false;
-    }
-    give_back(c);
     while (c->n_watches > 0) {
         /* The first goes, the last takes its place: the order in which beanstalkd's tubes die. */
         struct jsm_watch *w = c->watches[0];
@@ -93,8 +99,45 @@ void jsm_conn_close(struct jsm_conn *c)
     used->n_using--;
     c->used = NULL;
     jsm_tube_release(used);
-    jsm_forget(m, &c->stored);
+}
+
+void jsm_conn_retire(struct jsm_conn *c)
+{
+    leave_counts(c);
+    c->is_hidden = true;
+    cb_list_remove(&c->link);
+    cb_list_push_back(&c->session->hidden, &c->link);
+    jsm_mark(c->session->machine, &c->stored);
+}
+
+void jsm_conn_hide(struct jsm_conn *c)
+{
+    leave_tubes(c);
+    jsm_conn_retire(c);
+}
+
+void jsm_conn_finish(struct jsm_conn *c)
+{
+    jsm_forget(c->session->machine, &c->stored);
     jsm_conn_destroy(c);
+}
+
+void jsm_conn_close(struct jsm_conn *c)
+{
+    struct jsm *m = c->session->machine;
+    if (c->wait.active) {
+        jsm_wait_leave(c);
+        c->wait.active = false;
+    }
+    if (c->held.len > m->steps) {
+        jsm_release_conn(c);
+        jsm_conn_hide(c);
+        return;
+    }
+    m->steps -= c->held.len;
+    give_back(c);
+    leave_tubes(c);
+    jsm_conn_finish(c);
 }
 
 void jsm_conn_use(struct jsm_conn *c, struct jsm_tube *t)
@@ -208,7 +251,7 @@ static void consider(struct jsm_timer *best, uint64_t at_ns, enum jsm_due_kind k
 void jsm_conn_update_timer(struct jsm_conn *c)
 {
     struct jsm_timer best = {.at_ns = JSM_NEVER};
-    struct jsm_job *soonest = jsm_job_of(cb_heap_top(&c->held));
+    struct jsm_job *soonest = jsm_release_of(c) != NULL ? NULL : jsm_job_of(cb_heap_top(&c->held));
     if (soonest != NULL && !c->session->is_suspended) {
         consider(&best, soonest->deadline_ns, JSM_DUE_TTR, soonest->id);
     }

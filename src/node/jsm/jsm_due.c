@@ -39,7 +39,7 @@ void jsm_timer_set(
 
 static void promote_delayed(struct jsm_tube *t)
 {
-    struct jsm_job *j = jsm_job_of(cb_heap_top(&t->delayed));
+    struct jsm_job *j = jsm_row_first(&t->delayed);
     jsm_job_to_ready(j);
     jsm_offer(j);
 }
@@ -75,15 +75,31 @@ static void run_one(struct jsm_timer *timer)
     CB_UNREACHABLE("kind of timer");
 }
 
+/* Somebody whose wait ends, but for whom there may be a job when those before it are served: that
+ * goes first, as always. */
+static bool must_wait(const struct jsm_timer *t)
+{
+    return (t->kind == JSM_DUE_WAIT || t->kind == JSM_DUE_MARGIN) &&
+           jsm_must_queue(CB_CONTAINER(t, struct jsm_conn, timer));
+}
+
 void jsm_run_due(struct jsm *m)
 {
-    for (unsigned i = 0; i < CB_DUE_PER_ENTRY_MAX && jsm_next_due_ns(m) <= m->now_ns; i++) {
-        run_one(CB_CONTAINER(cb_heap_top(&m->due), struct jsm_timer, node));
+    while (m->steps > 0 && m->due.len > 0) {
+        struct jsm_timer *t = CB_CONTAINER(cb_heap_top(&m->due), struct jsm_timer, node);
+        if (t->at_ns > m->now_ns || must_wait(t)) {
+            return;
+        }
+        m->steps--;
+        run_one(t);
     }
 }
 
 uint64_t jsm_next_due_ns(const struct jsm *m)
 {
+    if (!jsm_lazy_is_empty(m)) {
+        return m->now_ns;
+    }
     struct cb_heap_node *n = cb_heap_top(&m->due);
     return n == NULL ? JSM_NEVER : CB_CONTAINER(n, struct jsm_timer, node)->at_ns;
 }

@@ -19,6 +19,8 @@
 #include "common/base/cb_mem.h"
 #include "common/base/cb_pool.h"
 #include "node/jsm/jsm.h"
+#include "node/jsm/jsm_lazy.h"
+#include "node/jsm/jsm_row.h"
 
 /* uthash ends the process by itself when memory runs out; ours says why. */
 #define uthash_malloc(size) cb_malloc(size)
@@ -31,6 +33,8 @@
 #define JSM_URGENT_BELOW 1024
 /* A holder is warned in the last second of its reservation (protocol, DEADLINE_SOON). */
 #define JSM_MARGIN_NS CB_NS_PER_S
+/* Handing a job to one of many waiters costs about as much as so many other steps. */
+#define JSM_MATCH_STEPS 4
 /* Above this many watched tubes a connection finds one by map instead of by scan. */
 #define JSM_WATCH_SCAN_MAX 16
 
@@ -98,10 +102,15 @@ struct jsm_tube {
     uint32_t place; /* in jsm.tubes */
     uint32_t pause; /* seconds, 0 when not paused */
     uint64_t pause_until_ns;
-    struct cb_heap ready;   /* by pri, id */
-    struct cb_heap delayed; /* by deadline, id */
-    struct cb_heap buried;  /* by seq */
-    struct cb_heap waiters; /* watches of waiting connections, by arrival */
+    struct cb_heap ready;          /* by pri, id */
+    struct cb_heap lots;           /* of lazy jobs, which are ready too */
+    struct jsm_row delayed;        /* by deadline, id */
+    struct jsm_row buried;         /* by seq */
+    struct cb_heap waiters;        /* watches of waiting connections, by arrival */
+    struct cb_list splices;        /* oldest first */
+    struct cb_heap_node unmatched; /* in jsm.unmatched: it has ready jobs and waiters for them */
+    uint32_t n_splices;
+    uint64_t n_lazy; /* jobs in lots */
     uint64_t n_reserved;
     uint64_t n_urgent;
     uint64_t n_using;
@@ -119,7 +128,7 @@ struct jsm_job {
     struct jsm_body *body;
     uint64_t created_ns;
     uint64_t deadline_ns;     /* delayed: when it is due; reserved: when the ttr ends; else 0 */
-    uint64_t seq;             /* buried: order of burial; reserved: order of reservation; else 0 */
+    uint64_t seq;             /* rises with each change to buried, reserved or delayed; else 0 */
     struct jsm_conn *holder;  /* reserved; else NULL */
     struct cb_heap_node node; /* in the queue of its state */
     uint32_t pri;
@@ -134,6 +143,7 @@ struct jsm_watch {
     struct jsm_conn *conn;
     struct jsm_tube *tube;
     struct cb_heap_node node; /* in tube->waiters while the connection waits */
+    uint64_t order;           /* there: by arrival, who may not be served behind all others */
 };
 
 struct jsm_wait {
@@ -158,7 +168,9 @@ struct jsm_conn {
     struct cb_map watch_by_tube; /* tube id -> watch; used above JSM_WATCH_SCAN_MAX */
     struct cb_heap held;         /* reserved jobs by deadline, id */
     struct jsm_wait wait;
+    struct jsm_release *release; /* it has ended, but its jobs are not all given back */
     bool is_producer, is_worker, is_half_closed;
+    bool is_hidden; /* it uses, watches and counts for nothing: its jobs alone name it */
 };
 
 struct jsm_kept {
@@ -187,10 +199,14 @@ struct jsm_session {
     uint64_t kept_bytes; /* of bodies in unacknowledged results */
     uint64_t touched_at; /* index of the entry that touched it last */
     struct cb_list conns;
+    struct cb_list hidden; /* connections, as jsm_conn.is_hidden */
     struct cb_map conn_by_number;
     uint32_t n_conns;
-    bool is_suspended; /* its reservations do not expire */
-    bool is_blocked;   /* too many unacknowledged results: no grants */
+    uint64_t n_held;             /* by connections that have not ended */
+    struct jsm_release *release; /* it has ended: nobody finds it any more */
+    bool is_suspended;           /* its reservations do not expire */
+    bool is_blocked;             /* too many unacknowledged results: no grants */
+    bool is_hidden;              /* with a release: only that knows of it */
     uint16_t name_len;
     uint16_t address_len;
     char name[CB_PROXY_NAME_MAX];
@@ -231,7 +247,16 @@ struct jsm {
     struct cb_map sessions_by_id;
     uint32_t n_sessions;
     uint64_t n_conns, n_producers, n_workers, n_waiting;
-    struct cb_heap due; /* timers */
+    struct cb_list ended; /* sessions with a release */
+    struct cb_heap due;   /* timers */
+
+    /* What is done over several entries. */
+    uint32_t steps_max;       /* an entry; CB_DUE_PER_ENTRY_MAX but in tests */
+    uint32_t steps;           /* left of them */
+    struct cb_heap unmatched; /* tubes, by id */
+    struct cb_heap releases;  /* that do not settle yet, by seq */
+    struct cb_heap settling;  /* the others, by seq */
+    struct cb_heap splices;   /* by seq */
 
     /* Of the last apply. */
     uint64_t *touched;
@@ -270,8 +295,12 @@ uint64_t jsm_record_hash(struct cb_span key, struct cb_span value);
 struct jsm_session *
 jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_span address);
 void jsm_session_destroy(struct jsm_session *s);
-/* Closes its connections in order of opening, then ends it. */
+/* Closes its connections in order of opening, then ends it; at once, or over several entries. */
 void jsm_session_end(struct jsm_session *s);
+/* Its release is done. */
+void jsm_session_finish(struct jsm_session *s);
+/* Nobody finds it any more, but its connections and jobs are there. */
+void jsm_session_hide(struct jsm_session *s);
 void jsm_session_touch(struct jsm_session *s);
 void jsm_session_ack(struct jsm_session *s, uint64_t number);
 void jsm_session_suspend(struct jsm_session *s, bool suspended);
@@ -287,9 +316,17 @@ void jsm_result(struct jsm_conn *c,
 
 /* ---- jsm_conn.c ---- */
 struct jsm_conn *jsm_conn_create(struct jsm_session *s, uint64_t number, uint64_t seq);
+/* Hidden ones too. */
 struct jsm_conn *jsm_conn_get(const struct jsm_session *s, uint64_t number);
-/* Releases what it holds, in the order of reservation, and frees it. */
+/* Releases what it holds, in the order of reservation, and frees it; or all of it in one moment
+ * later, when that is much. */
 void jsm_conn_close(struct jsm_conn *c);
+/* Leaves the tubes and the counts; only its jobs know of it then. */
+void jsm_conn_hide(struct jsm_conn *c);
+/* The same for one that is in no tube. */
+void jsm_conn_retire(struct jsm_conn *c);
+/* It is hidden and its jobs are given back. */
+void jsm_conn_finish(struct jsm_conn *c);
 /* Frees it without any effect on others. */
 void jsm_conn_destroy(struct jsm_conn *c);
 void jsm_conn_use(struct jsm_conn *c, struct jsm_tube *t);
@@ -312,6 +349,15 @@ void jsm_tube_pause(struct jsm_tube *t, uint32_t seconds);
 void jsm_tube_unpause(struct jsm_tube *t);
 void jsm_tube_update_timer(struct jsm_tube *t);
 uint64_t jsm_tube_n_jobs(const struct jsm_tube *t);
+uint64_t jsm_tube_n_ready(const struct jsm_tube *t);
+/* The first of its ready jobs by priority and id; NULL when there is none. */
+struct jsm_job *jsm_tube_best(const struct jsm_tube *t);
+/* As many jobs became ready, without entering the heap of those; their old state is uncounted. */
+void jsm_tube_add_lazy(struct jsm_tube *t, uint64_t n, uint64_t urgent);
+/* To be called when several jobs or waiters came: they are to be matched if they can be. */
+void jsm_tube_note(struct jsm_tube *t);
+void jsm_tube_set_unmatched(struct jsm_tube *t);
+bool jsm_unmatched_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 bool jsm_watch_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 
 /* ---- jsm_job.c ---- */
@@ -325,12 +371,13 @@ void jsm_job_to_reserved(struct jsm_job *j, struct jsm_conn *c);
 void jsm_job_to_buried(struct jsm_job *j);
 /* For loading: enters the queue of `state` with deadline, seq and holder as set by the caller. */
 void jsm_job_place(struct jsm_job *j, enum jsm_job_state state);
+/* A lazy job, out of its lot, goes among the ready ones, as which it is counted already. */
+void jsm_job_settle_ready(struct jsm_job *j);
 void jsm_job_touch(struct jsm_job *j);
 void jsm_job_delete(struct jsm_job *j);
 void jsm_job_destroy(struct jsm_job *j);
 bool jsm_held_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 bool jsm_ready_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
-bool jsm_seq_less(const struct cb_heap_node *a, const struct cb_heap_node *b);
 
 static inline struct jsm_job *jsm_job_of(struct cb_heap_node *n)
 {
@@ -366,10 +413,12 @@ void jsm_wait_enter(struct jsm_conn *c);
 void jsm_wait_leave(struct jsm_conn *c);
 /* The job became ready in its tube: it goes to the longest waiter, if one may have it. */
 void jsm_offer(struct jsm_job *j);
-/* Matches all ready jobs and waiters of the tube. */
-void jsm_match_tube(struct jsm_tube *t);
-/* The connection, which waits, may be served again: the best job that it could get, if any. */
-void jsm_match_conn(struct jsm_conn *c);
+/* The longest waiter that may be served; NULL when there is none. */
+struct jsm_conn *jsm_first_waiter(const struct jsm_tube *t);
+/* Matches ready jobs and waiters of the unmatched tubes, a step each, as long as there are some. */
+void jsm_match(struct jsm *m);
+/* Others that wait in a tube of this connection are to be served first. */
+bool jsm_must_queue(const struct jsm_conn *c);
 
 /* ---- jsm_due.c ---- */
 void jsm_timer_init(struct jsm_timer *t);

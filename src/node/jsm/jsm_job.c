@@ -17,12 +17,6 @@ bool jsm_held_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
     return x->deadline_ns != y->deadline_ns ? x->deadline_ns < y->deadline_ns : x->id < y->id;
 }
 
-bool jsm_seq_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
-{
-    return CB_CONTAINER(a, const struct jsm_job, node)->seq <
-           CB_CONTAINER(b, const struct jsm_job, node)->seq;
-}
-
 /* ---- life ---- */
 
 struct jsm_job *jsm_job_create(struct jsm *m, uint64_t id, struct jsm_tube *t, struct jsm_body *b)
@@ -67,20 +61,44 @@ static void count_state(struct jsm_job *j, enum jsm_job_state state, int by)
     }
     if (state == JSM_JOB_RESERVED) {
         j->tube->n_reserved += one;
+        j->holder->session->n_held += j->holder->release == NULL ? one : 0;
     }
 }
 
-static struct cb_heap *queue_of(struct jsm_job *j)
+static void enter_queue(struct jsm_job *j)
 {
     switch ((enum jsm_job_state)j->state) {
     case JSM_JOB_READY:
-        return &j->tube->ready;
+        cb_heap_insert(&j->tube->ready, &j->node);
+        return;
     case JSM_JOB_DELAYED:
-        return &j->tube->delayed;
+        jsm_row_insert(&j->tube->delayed, j);
+        return;
     case JSM_JOB_RESERVED:
-        return &j->holder->held;
+        cb_heap_insert(&j->holder->held, &j->node);
+        return;
     case JSM_JOB_BURIED:
-        return &j->tube->buried;
+        jsm_row_insert(&j->tube->buried, j);
+        return;
+    }
+    CB_UNREACHABLE("state of job");
+}
+
+static void leave_queue(struct jsm_job *j)
+{
+    switch ((enum jsm_job_state)j->state) {
+    case JSM_JOB_READY:
+        cb_heap_remove(&j->tube->ready, &j->node);
+        return;
+    case JSM_JOB_DELAYED:
+        jsm_row_remove(&j->tube->delayed, j);
+        return;
+    case JSM_JOB_RESERVED:
+        cb_heap_remove(&j->holder->held, &j->node);
+        return;
+    case JSM_JOB_BURIED:
+        jsm_row_remove(&j->tube->buried, j);
+        return;
     }
     CB_UNREACHABLE("state of job");
 }
@@ -97,11 +115,14 @@ static void update_timers(struct jsm_job *j)
 /* Leaves its queue; a new job is in none. */
 static void leave(struct jsm_job *j)
 {
+    if (jsm_is_lazy(j)) {
+        jsm_settle(j);
+    }
     jsm_mark(j->tube->machine, &j->stored);
     if (j->state == 0) {
         return;
     }
-    cb_heap_remove(queue_of(j), &j->node);
+    leave_queue(j);
     count_state(j, (enum jsm_job_state)j->state, -1);
     update_timers(j);
     j->holder = NULL;
@@ -115,9 +136,20 @@ void jsm_job_place(struct jsm_job *j, enum jsm_job_state state)
     CB_ASSERT(j->state == 0);
     CB_ASSERT((j->holder != NULL) == (state == JSM_JOB_RESERVED));
     j->state = (uint8_t)state;
-    cb_heap_insert(queue_of(j), &j->node);
+    enter_queue(j);
     count_state(j, state, 1);
     update_timers(j);
+}
+
+void jsm_job_settle_ready(struct jsm_job *j)
+{
+    j->holder = NULL;
+    j->deadline_ns = 0;
+    j->seq = 0;
+    j->state = JSM_JOB_READY;
+    j->tube->n_lazy--;
+    cb_heap_insert(&j->tube->ready, &j->node);
+    jsm_mark(j->tube->machine, &j->stored);
 }
 
 void jsm_job_to_ready(struct jsm_job *j)
@@ -129,6 +161,7 @@ void jsm_job_to_ready(struct jsm_job *j)
 void jsm_job_to_delayed(struct jsm_job *j, uint32_t delay)
 {
     leave(j);
+    j->seq = j->tube->machine->next_seq++;
     j->deadline_ns = jsm_time_add(j->tube->machine->now_ns, jsm_seconds(delay));
     jsm_job_place(j, JSM_JOB_DELAYED);
 }

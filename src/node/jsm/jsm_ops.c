@@ -68,7 +68,7 @@ static void ignore(struct jsm_conn *c, uint64_t request, const struct jsm_comman
 
 static void reserve_job(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
-    struct jsm_job *j = jsm_job_get(c->session->machine, cmd->id);
+    struct jsm_job *j = jsm_job_settled(c->session->machine, cmd->id);
     if (j == NULL || j->state == JSM_JOB_RESERVED) {
         answer(c, request, JSM_NOT_FOUND);
         return;
@@ -80,7 +80,7 @@ static void reserve_job(struct jsm_conn *c, uint64_t request, const struct jsm_c
 
 static void delete_job(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
-    struct jsm_job *j = jsm_job_get(c->session->machine, cmd->id);
+    struct jsm_job *j = jsm_job_settled(c->session->machine, cmd->id);
     if (j == NULL || (j->state == JSM_JOB_RESERVED && j->holder != c)) {
         answer(c, request, JSM_NOT_FOUND);
         return;
@@ -146,20 +146,32 @@ static void kick_one(struct jsm_job *j)
     jsm_offer(j);
 }
 
-/* Buried jobs if there are any, else delayed ones, never both (protocol, "kick"). */
+/* Buried jobs if there are any, else delayed ones, never both (protocol, "kick"). More than the
+ * entry has steps for become ready at once all the same, and are handed out later. */
 static void kick(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
-    struct cb_heap *queue = c->used->buried.len > 0 ? &c->used->buried : &c->used->delayed;
-    uint32_t n = cmd->count < queue->len ? cmd->count : queue->len;
-    for (uint32_t i = 0; i < n; i++) {
-        kick_one(jsm_job_of(cb_heap_top(queue)));
+    struct jsm_tube *t = c->used;
+    struct jsm *m = t->machine;
+    enum jsm_job_state from = t->buried.len > 0 ? JSM_JOB_BURIED : JSM_JOB_DELAYED;
+    struct jsm_row *row = from == JSM_JOB_BURIED ? &t->buried : &t->delayed;
+    uint64_t n = cmd->count < row->len ? cmd->count : row->len;
+    uint64_t steps = jsm_first_waiter(t) != NULL ? n * JSM_MATCH_STEPS : n;
+    if (steps > m->steps && t->n_splices < JSM_SPLICES_MAX) {
+        jsm_splice_make(t, from, n);
+        jsm_match(m);
+    } else {
+        n = steps > m->steps ? 1 : n;
+        m->steps -= steps < m->steps ? (uint32_t)steps : m->steps;
+        for (uint64_t i = 0; i < n; i++) {
+            kick_one(jsm_row_first(row));
+        }
     }
-    jsm_result(c, request, JSM_KICKED, 0, n, NULL);
+    jsm_result(c, request, JSM_KICKED, 0, (uint32_t)n, NULL);
 }
 
 static void kick_job(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
 {
-    struct jsm_job *j = jsm_job_get(c->session->machine, cmd->id);
+    struct jsm_job *j = jsm_job_settled(c->session->machine, cmd->id);
     if (j == NULL || (j->state != JSM_JOB_BURIED && j->state != JSM_JOB_DELAYED)) {
         answer(c, request, JSM_NOT_FOUND);
         return;
@@ -193,9 +205,17 @@ static void half_close(struct jsm_conn *c)
 {
     c->is_half_closed = true;
     jsm_mark(c->session->machine, &c->stored);
-    if (c->wait.active) {
-        jsm_wait_end(c, JSM_TIMED_OUT);
+    if (!c->wait.active) {
+        return;
     }
+    if (!jsm_must_queue(c)) {
+        jsm_wait_end(c, JSM_TIMED_OUT);
+        return;
+    }
+    /* There may be a job for it when those ahead are served: its time is over, but it goes last. */
+    c->wait.has_deadline = true;
+    c->wait.deadline_ns = c->session->machine->now_ns;
+    jsm_conn_update_timer(c);
 }
 
 static void run_command(struct jsm_conn *c, uint64_t request, const struct jsm_command *cmd)
@@ -279,7 +299,7 @@ void jsm_request(struct jsm_session *s, uint64_t number, const struct jsm_comman
         return;
     }
     struct jsm_conn *c = jsm_conn_get(s, cmd->conn);
-    if (c == NULL) {
+    if (c == NULL || c->is_hidden) {
         return;
     }
     if (cmd->op == JSM_OP_CONN_CLOSE) {

@@ -41,7 +41,7 @@ bool jsm_read_tube(const struct jsm *m, struct cb_span name, struct jsm_tube_vie
     *out = (struct jsm_tube_view){
         .name = name_of(t),
         .urgent = t->n_urgent,
-        .ready = t->ready.len,
+        .ready = jsm_tube_n_ready(t),
         .reserved = t->n_reserved,
         .delayed = t->delayed.len,
         .buried = t->buried.len,
@@ -59,11 +59,12 @@ bool jsm_read_tube(const struct jsm *m, struct cb_span name, struct jsm_tube_vie
 
 static void view_job(const struct jsm *m, const struct jsm_job *j, struct jsm_job_view *out)
 {
-    bool is_timed = j->state == JSM_JOB_RESERVED || j->state == JSM_JOB_DELAYED;
+    bool is_lazy = jsm_is_lazy(j);
+    bool is_timed = !is_lazy && (j->state == JSM_JOB_RESERVED || j->state == JSM_JOB_DELAYED);
     *out = (struct jsm_job_view){
         .id = j->id,
         .tube = name_of(j->tube),
-        .state = (enum jsm_job_state)j->state,
+        .state = is_lazy ? JSM_JOB_READY : (enum jsm_job_state)j->state,
         .pri = j->pri,
         .delay = j->delay,
         .ttr = j->ttr,
@@ -73,7 +74,7 @@ static void view_job(const struct jsm *m, const struct jsm_job *j, struct jsm_jo
         .timeouts = j->timeouts,
         .releases = j->releases,
         .buries = j->buries,
-        .kicks = j->kicks,
+        .kicks = j->kicks + (is_lazy && j->state != JSM_JOB_RESERVED),
         .body = jsm_body_span(j->body),
         .is_away = j->body->is_away,
     };
@@ -91,7 +92,8 @@ bool jsm_read_job(const struct jsm *m, uint64_t id, struct jsm_job_view *out)
 static const struct jsm_conn *find_conn(const struct jsm *m, uint64_t session, uint64_t conn)
 {
     const struct jsm_session *s = jsm_session_get(m, session);
-    return s != NULL ? jsm_conn_get(s, conn) : NULL;
+    const struct jsm_conn *c = s != NULL ? jsm_conn_get(s, conn) : NULL;
+    return c != NULL && !c->is_hidden ? c : NULL;
 }
 
 bool jsm_read_head(const struct jsm *m,
@@ -105,10 +107,9 @@ bool jsm_read_head(const struct jsm *m,
         return false;
     }
     CB_ASSERT(state != JSM_JOB_RESERVED);
-    const struct cb_heap *queue = state == JSM_JOB_READY     ? &c->used->ready
-                                  : state == JSM_JOB_DELAYED ? &c->used->delayed
-                                                             : &c->used->buried;
-    const struct jsm_job *j = jsm_job_of(cb_heap_top(queue));
+    const struct jsm_job *j = state == JSM_JOB_READY     ? jsm_tube_best(c->used)
+                              : state == JSM_JOB_DELAYED ? jsm_row_first(&c->used->delayed)
+                                                         : jsm_row_first(&c->used->buried);
     if (j != NULL) {
         view_job(m, j, out);
     }

@@ -163,6 +163,25 @@ static void encode_globals(const struct jsm *m, struct cb_buf *b)
     cb_put_u8(b, m->is_short_of_space);
 }
 
+/* Nothing when there is nothing to be done over several entries. */
+static void encode_tube_work(const struct jsm_tube *t, struct cb_buf *b)
+{
+    bool is_unmatched = cb_heap_node_is_in(&t->unmatched);
+    if (!is_unmatched && t->n_splices == 0) {
+        return;
+    }
+    cb_put_u8(b, is_unmatched);
+    cb_put_varint(b, t->n_splices);
+    CB_LIST_FOREACH(it, &t->splices)
+    {
+        const struct jsm_splice *s = CB_CONTAINER(it, const struct jsm_splice, link);
+        cb_put_u8(b, s->from);
+        cb_put_varint(b, s->seq);
+        cb_put_u64(b, s->limit.a);
+        cb_put_varint(b, s->limit.b);
+    }
+}
+
 static void encode_tube(const struct jsm_tube *t, struct cb_buf *b)
 {
     cb_put_bytes(b, cb_span(t->name, t->name_len));
@@ -172,6 +191,15 @@ static void encode_tube(const struct jsm_tube *t, struct cb_buf *b)
     cb_put_varint(b, t->total_jobs);
     cb_put_varint(b, t->cmd_delete);
     cb_put_varint(b, t->cmd_pause_tube);
+    encode_tube_work(t, b);
+}
+
+static void encode_release(const struct jsm_release *r, struct cb_buf *b)
+{
+    cb_put_u8(b, (uint8_t)r->phase);
+    cb_put_varint(b, r->seq);
+    cb_put_varint(b, r->steps);
+    cb_put_varint(b, r->done);
 }
 
 static void encode_session(const struct jsm_session *s, struct cb_buf *b)
@@ -184,7 +212,11 @@ static void encode_session(const struct jsm_session *s, struct cb_buf *b)
     cb_put_varint(b, s->last_result);
     cb_put_varint(b, s->acked_result);
     cb_put_u8(b, (uint8_t)((s->is_suspended ? JSM_SESSION_SUSPENDED : 0) |
-                           (s->is_blocked ? JSM_SESSION_BLOCKED : 0)));
+                           (s->is_blocked ? JSM_SESSION_BLOCKED : 0) |
+                           (s->release != NULL ? JSM_SESSION_ENDED : 0)));
+    if (s->release != NULL) {
+        encode_release(s->release, b);
+    }
 }
 
 static void encode_conn(const struct jsm_conn *c, struct cb_buf *b)
@@ -194,7 +226,15 @@ static void encode_conn(const struct jsm_conn *c, struct cb_buf *b)
                            (c->is_worker ? JSM_CONN_WORKER : 0) |
                            (c->is_half_closed ? JSM_CONN_HALF_CLOSED : 0) |
                            (c->wait.active ? JSM_CONN_WAITING : 0) |
-                           (c->wait.active && c->wait.has_deadline ? JSM_CONN_TIMED : 0)));
+                           (c->wait.active && c->wait.has_deadline ? JSM_CONN_TIMED : 0) |
+                           (c->is_hidden ? JSM_CONN_HIDDEN : 0) |
+                           (c->release != NULL ? JSM_CONN_ENDED : 0)));
+    if (c->release != NULL) {
+        encode_release(c->release, b);
+    }
+    if (c->is_hidden) {
+        return;
+    }
     cb_put_varint(b, c->used->id);
     cb_put_varint(b, c->n_watches);
     for (uint32_t i = 0; i < c->n_watches; i++) {
@@ -223,7 +263,8 @@ static void encode_job(const struct jsm_job *j, struct cb_buf *b)
     if (j->state == JSM_JOB_DELAYED || j->state == JSM_JOB_RESERVED) {
         cb_put_u64(b, j->deadline_ns);
     }
-    if (j->state == JSM_JOB_BURIED || j->state == JSM_JOB_RESERVED) {
+    if (j->state == JSM_JOB_BURIED || j->state == JSM_JOB_RESERVED ||
+        (j->state == JSM_JOB_DELAYED && j->seq > 0)) {
         cb_put_varint(b, j->seq);
     }
     if (j->state == JSM_JOB_RESERVED) {

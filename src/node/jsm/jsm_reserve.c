@@ -1,7 +1,9 @@
 /* Reserve: the best job now, or a place in the line (protocol, "reserve").
  *
- * Between entries no unpaused tube has both a ready job and a waiter that may have it. So a job
- * that becomes ready goes to the longest waiter of its tube at once, in the same entry. */
+ * Between entries no unpaused tube has both a ready job and a waiter that may have it, but for
+ * those that are unmatched: they got so many at once that an entry's steps were too few. In all
+ * others a job that becomes ready goes to the longest waiter at once, in the same entry; in these
+ * everybody waits in line until the next entries have brought it up to date (ADR 13). */
 #include "node/jsm/jsm_internal.h"
 
 static void grant(struct jsm_conn *c, uint64_t request, struct jsm_job *j)
@@ -14,7 +16,9 @@ void jsm_wait_enter(struct jsm_conn *c)
 {
     struct jsm *m = c->session->machine;
     CB_ASSERT(c->wait.active);
+    uint64_t behind = c->session->is_blocked ? UINT64_C(1) << 63 : 0; /* no arrival is as great */
     for (uint32_t i = 0; i < c->n_watches; i++) {
+        c->watches[i]->order = behind | c->wait.arrival;
         cb_heap_insert(&c->watches[i]->tube->waiters, &c->watches[i]->node);
     }
     m->n_waiting++;
@@ -51,8 +55,7 @@ static void grant_waiter(struct jsm_conn *c, struct jsm_job *j)
     grant(c, request, j);
 }
 
-/* The longest waiter that may be served; NULL when there is none. */
-static struct jsm_conn *first_waiter(const struct jsm_tube *t)
+struct jsm_conn *jsm_first_waiter(const struct jsm_tube *t)
 {
     struct cb_heap_node *n = cb_heap_top(&t->waiters);
     if (n == NULL || t->pause > 0) {
@@ -65,17 +68,11 @@ static struct jsm_conn *first_waiter(const struct jsm_tube *t)
 void jsm_offer(struct jsm_job *j)
 {
     CB_ASSERT(j->state == JSM_JOB_READY);
-    struct jsm_conn *c = first_waiter(j->tube);
-    if (c != NULL) {
-        grant_waiter(c, j);
+    if (cb_heap_node_is_in(&j->tube->unmatched)) {
+        return;
     }
-}
-
-void jsm_match_tube(struct jsm_tube *t)
-{
-    struct jsm_conn *c;
-    struct jsm_job *j;
-    while ((c = first_waiter(t)) != NULL && (j = jsm_job_of(cb_heap_top(&t->ready))) != NULL) {
+    struct jsm_conn *c = jsm_first_waiter(j->tube);
+    if (c != NULL) {
         grant_waiter(c, j);
     }
 }
@@ -85,7 +82,7 @@ static struct jsm_job *best_job(const struct jsm_conn *c)
     struct jsm_job *best = NULL;
     for (uint32_t i = 0; i < c->n_watches; i++) {
         const struct jsm_tube *t = c->watches[i]->tube;
-        struct jsm_job *j = jsm_job_of(cb_heap_top(&t->ready));
+        struct jsm_job *j = jsm_tube_best(t);
         if (j != NULL && t->pause == 0 && (best == NULL || jsm_ready_less(&j->node, &best->node))) {
             best = j;
         }
@@ -93,12 +90,40 @@ static struct jsm_job *best_job(const struct jsm_conn *c)
     return best;
 }
 
-void jsm_match_conn(struct jsm_conn *c)
+/* The longest waiter of the tube gets the best job that it could have; false: there is none. */
+static bool match_one(struct jsm_tube *t)
 {
-    struct jsm_job *j = best_job(c);
-    if (j != NULL) {
-        grant_waiter(c, j);
+    struct jsm_conn *c = jsm_first_waiter(t);
+    if (c == NULL || jsm_tube_best(t) == NULL) {
+        return false;
     }
+    grant_waiter(c, best_job(c));
+    return true;
+}
+
+void jsm_match(struct jsm *m)
+{
+    while (m->steps > 0 && m->unmatched.len > 0) {
+        struct jsm_tube *t = CB_CONTAINER(cb_heap_top(&m->unmatched), struct jsm_tube, unmatched);
+        if (match_one(t)) {
+            m->steps -= m->steps < JSM_MATCH_STEPS ? m->steps : JSM_MATCH_STEPS;
+        } else {
+            cb_heap_remove(&m->unmatched, &t->unmatched);
+            jsm_mark(m, &t->stored);
+        }
+    }
+}
+
+bool jsm_must_queue(const struct jsm_conn *c)
+{
+    const struct jsm *m = c->session->machine;
+    for (uint32_t i = 0; m->unmatched.len > 0 && i < c->n_watches; i++) {
+        const struct jsm_tube *t = c->watches[i]->tube;
+        if (cb_heap_node_is_in(&t->unmatched) && t->pause == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A held job has at most a second left. */
@@ -112,18 +137,25 @@ void jsm_reserve(struct jsm_conn *c, uint64_t request, bool has_timeout, uint32_
 {
     struct jsm *m = c->session->machine;
     jsm_conn_set_worker(c);
-    struct jsm_job *j = best_job(c);
-    if (j != NULL) {
-        grant(c, request, j);
-        return;
+    if (c->is_half_closed) {
+        has_timeout = true;
+        seconds = 0;
     }
-    if (is_deadline_soon(c)) {
-        jsm_result(c, request, JSM_DEADLINE_SOON, 0, 0, NULL);
-        return;
-    }
-    if (c->is_half_closed || (has_timeout && seconds == 0)) {
-        jsm_result(c, request, JSM_TIMED_OUT, 0, 0, NULL);
-        return;
+    bool queues = jsm_must_queue(c);
+    if (!queues) {
+        struct jsm_job *j = best_job(c);
+        if (j != NULL) {
+            grant(c, request, j);
+            return;
+        }
+        if (is_deadline_soon(c)) {
+            jsm_result(c, request, JSM_DEADLINE_SOON, 0, 0, NULL);
+            return;
+        }
+        if (has_timeout && seconds == 0) {
+            jsm_result(c, request, JSM_TIMED_OUT, 0, 0, NULL);
+            return;
+        }
     }
     c->wait = (struct jsm_wait){
         .active = true,
@@ -135,4 +167,7 @@ void jsm_reserve(struct jsm_conn *c, uint64_t request, bool has_timeout, uint32_
     jsm_wait_enter(c);
     jsm_mark(m, &c->stored);
     jsm_conn_update_timer(c);
+    for (uint32_t i = 0; queues && i < c->n_watches; i++) {
+        jsm_tube_note(c->watches[i]->tube); /* another one may have had a job for it */
+    }
 }

@@ -19,6 +19,7 @@ jsm_session_create(struct jsm *m, uint64_t id, struct cb_span name, struct cb_sp
         memcpy(s->address, address.ptr, address.len);
     }
     cb_list_init(&s->conns);
+    cb_list_init(&s->hidden);
     cb_map_init(&s->conn_by_number);
     cb_list_push_back(&m->sessions, &s->link);
     cb_map_put(&m->sessions_by_id, id, s);
@@ -105,30 +106,17 @@ static void set_blocked(struct jsm_session *s, bool blocked)
     }
 }
 
-static int compare_arrival(const void *a, const void *b)
-{
-    uint64_t x = (*(struct jsm_conn *const *)a)->wait.arrival;
-    uint64_t y = (*(struct jsm_conn *const *)b)->wait.arrival;
-    return x < y ? -1 : x > y;
-}
-
-/* Serves its waiters, longest wait first. */
+/* Its waiters may be served again. */
 static void serve_waiters(struct jsm_session *s)
 {
-    struct jsm_conn **waiting = cb_malloc(s->n_conns * sizeof(*waiting));
-    uint32_t n = 0;
     CB_LIST_FOREACH(it, &s->conns)
     {
-        struct jsm_conn *c = CB_CONTAINER(it, struct jsm_conn, link);
-        if (c->wait.active) {
-            waiting[n++] = c;
+        const struct jsm_conn *c = CB_CONTAINER(it, struct jsm_conn, link);
+        for (uint32_t i = 0; c->wait.active && i < c->n_watches; i++) {
+            jsm_tube_note(c->watches[i]->tube);
         }
     }
-    qsort(waiting, n, sizeof(*waiting), compare_arrival);
-    for (uint32_t i = 0; i < n && !s->is_blocked; i++) {
-        jsm_match_conn(waiting[i]);
-    }
-    cb_free(waiting);
+    jsm_match(s->machine);
 }
 
 void jsm_session_ack(struct jsm_session *s, uint64_t number)
@@ -209,6 +197,13 @@ void jsm_session_suspend(struct jsm_session *s, bool suspended)
     }
 }
 
+static void drop_results(struct jsm_session *s)
+{
+    while (s->acked_result < s->last_result) {
+        drop_oldest(s);
+    }
+}
+
 void jsm_session_destroy(struct jsm_session *s)
 {
     struct jsm *m = s->machine;
@@ -216,20 +211,43 @@ void jsm_session_destroy(struct jsm_session *s)
     {
         jsm_conn_destroy(CB_CONTAINER(it, struct jsm_conn, link));
     }
-    while (s->acked_result < s->last_result) {
-        drop_oldest(s);
+    CB_LIST_FOREACH_SAFE(it, tmp, &s->hidden)
+    {
+        jsm_conn_destroy(CB_CONTAINER(it, struct jsm_conn, link));
     }
-    HASH_DELETE(hh, m->sessions_by_name, s);
-    (void)cb_map_remove(&m->sessions_by_id, s->id); /* it is there: create put it */
+    drop_results(s);
+    if (!s->is_hidden) {
+        jsm_session_hide(s);
+    }
+    (void)cb_map_remove(&m->sessions_by_id, s->id); /* while loading, hidden ones are there too */
+    if (s->release != NULL) {
+        jsm_release_destroy(m, s->release);
+    }
     cb_list_remove(&s->link);
     cb_map_fini(&s->conn_by_number);
     cb_free(s->kept);
-    m->n_sessions--;
     cb_free(s);
+}
+
+void jsm_session_hide(struct jsm_session *s)
+{
+    struct jsm *m = s->machine;
+    HASH_DELETE(hh, m->sessions_by_name, s);
+    cb_list_remove(&s->link);
+    cb_list_push_back(&m->ended, &s->link);
+    m->n_sessions--;
+    s->is_hidden = true;
+}
+
+void jsm_session_finish(struct jsm_session *s)
+{
+    jsm_forget(s->machine, &s->stored);
+    jsm_session_destroy(s);
 }
 
 void jsm_session_end(struct jsm_session *s)
 {
+    struct jsm *m = s->machine;
     /* Its own waiters must not be granted what its connections give back. */
     CB_LIST_FOREACH(it, &s->conns)
     {
@@ -237,14 +255,26 @@ void jsm_session_end(struct jsm_session *s)
         if (c->wait.active) {
             jsm_wait_leave(c);
             c->wait.active = false;
+            jsm_mark(m, &c->stored);
         }
     }
-    CB_LIST_FOREACH_SAFE(it, tmp, &s->conns)
-    {
-        jsm_conn_close(CB_CONTAINER(it, struct jsm_conn, link));
+    bool at_once = s->n_held + s->n_conns <= m->steps;
+    if (at_once) {
+        m->steps -= s->n_conns;
+        CB_LIST_FOREACH_SAFE(it, tmp, &s->conns)
+        {
+            jsm_conn_close(CB_CONTAINER(it, struct jsm_conn, link));
+        }
     }
-    jsm_forget(s->machine, &s->stored);
-    jsm_session_destroy(s);
+    if (at_once && cb_list_is_empty(&s->hidden)) {
+        jsm_session_finish(s);
+        return;
+    }
+    drop_results(s);
+    jsm_session_hide(s);
+    (void)cb_map_remove(&m->sessions_by_id, s->id); /* it is there: create put it */
+    jsm_release_session(
+        s); /* with nothing to do but wait for those of its connections, if at_once */
 }
 
 /* ---- the public view ---- */

@@ -3,12 +3,8 @@
 
 bool jsm_watch_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
 {
-    const struct jsm_conn *x = CB_CONTAINER(a, const struct jsm_watch, node)->conn;
-    const struct jsm_conn *y = CB_CONTAINER(b, const struct jsm_watch, node)->conn;
-    if (x->session->is_blocked != y->session->is_blocked) {
-        return y->session->is_blocked;
-    }
-    return x->wait.arrival < y->wait.arrival;
+    return CB_CONTAINER(a, const struct jsm_watch, node)->order <
+           CB_CONTAINER(b, const struct jsm_watch, node)->order;
 }
 
 static void put_in_place(struct jsm *m, struct jsm_tube *t, uint32_t place)
@@ -38,8 +34,11 @@ struct jsm_tube *jsm_tube_create(struct jsm *m, uint64_t id, struct cb_span name
     memcpy(t->name, name.ptr, name.len);
     jsm_timer_init(&t->timer);
     cb_heap_init(&t->ready, jsm_ready_less);
-    cb_heap_init(&t->delayed, jsm_held_less);
-    cb_heap_init(&t->buried, jsm_seq_less);
+    cb_heap_init(&t->lots, jsm_lot_less);
+    jsm_row_init(&t->delayed);
+    jsm_row_init(&t->buried);
+    cb_list_init(&t->splices);
+    cb_heap_node_init(&t->unmatched);
     cb_heap_init(&t->waiters, jsm_watch_less);
     put_in_place(m, t, place);
     m->n_tubes++;
@@ -55,8 +54,15 @@ void jsm_tube_destroy(struct jsm_tube *t)
     (void)cb_map_remove(&m->tubes_by_id, t->id); /* it is there: create put it */
     jsm_timer_set(m, &t->timer, JSM_NEVER, JSM_DUE_DELAY, 0);
     cb_heap_fini(&t->ready);
-    cb_heap_fini(&t->delayed);
-    cb_heap_fini(&t->buried);
+    while (!cb_list_is_empty(&t->splices)) { /* only when the machine dies */
+        jsm_splice_destroy(CB_CONTAINER(t->splices.next, struct jsm_splice, link));
+    }
+    if (cb_heap_node_is_in(&t->unmatched)) {
+        cb_heap_remove(&m->unmatched, &t->unmatched);
+    }
+    cb_heap_fini(&t->lots);
+    jsm_row_fini(&t->delayed);
+    jsm_row_fini(&t->buried);
     cb_heap_fini(&t->waiters);
     cb_free(t);
 }
@@ -78,10 +84,58 @@ struct jsm_tube *jsm_tube_get_or_make(struct jsm *m, struct cb_span name)
     return t;
 }
 
+uint64_t jsm_tube_n_ready(const struct jsm_tube *t)
+{
+    return t->ready.len + t->n_lazy;
+}
+
 uint64_t jsm_tube_n_jobs(const struct jsm_tube *t)
 {
-    return (uint64_t)t->ready.len + t->delayed.len + t->buried.len + t->n_reserved;
+    return jsm_tube_n_ready(t) + t->delayed.len + t->buried.len + t->n_reserved;
 }
+
+struct jsm_job *jsm_tube_best(const struct jsm_tube *t)
+{
+    struct jsm_job *j = jsm_job_of(cb_heap_top(&t->ready));
+    struct cb_heap_node *n = cb_heap_top(&t->lots);
+    struct jsm_job *lazy = n == NULL ? NULL : CB_CONTAINER(n, struct jsm_lot, node)->best;
+    if (j == NULL || lazy == NULL) {
+        return j == NULL ? lazy : j;
+    }
+    return jsm_ready_less(&j->node, &lazy->node) ? j : lazy;
+}
+
+void jsm_tube_add_lazy(struct jsm_tube *t, uint64_t n, uint64_t urgent)
+{
+    t->n_lazy += n;
+    t->n_urgent += urgent;
+    t->machine->n_urgent += urgent;
+    t->machine->n_state[JSM_JOB_READY] += n;
+}
+
+/* ---- what is to be matched ---- */
+
+bool jsm_unmatched_less(const struct cb_heap_node *a, const struct cb_heap_node *b)
+{
+    return CB_CONTAINER(a, const struct jsm_tube, unmatched)->id <
+           CB_CONTAINER(b, const struct jsm_tube, unmatched)->id;
+}
+
+void jsm_tube_set_unmatched(struct jsm_tube *t)
+{
+    cb_heap_insert(&t->machine->unmatched, &t->unmatched);
+    jsm_mark(t->machine, &t->stored);
+}
+
+void jsm_tube_note(struct jsm_tube *t)
+{
+    if (!cb_heap_node_is_in(&t->unmatched) && jsm_first_waiter(t) != NULL &&
+        jsm_tube_best(t) != NULL) {
+        jsm_tube_set_unmatched(t);
+    }
+}
+
+/* ---- its end ---- */
 
 void jsm_tube_release(struct jsm_tube *t)
 {
@@ -109,7 +163,8 @@ void jsm_tube_unpause(struct jsm_tube *t)
     t->pause_until_ns = 0;
     jsm_mark(t->machine, &t->stored);
     jsm_tube_update_timer(t);
-    jsm_match_tube(t);
+    jsm_tube_note(t);
+    jsm_match(t->machine);
 }
 
 void jsm_tube_pause(struct jsm_tube *t, uint32_t seconds)
@@ -127,7 +182,7 @@ void jsm_tube_pause(struct jsm_tube *t, uint32_t seconds)
 
 void jsm_tube_update_timer(struct jsm_tube *t)
 {
-    const struct jsm_job *soonest = jsm_job_of(cb_heap_top(&t->delayed));
+    const struct jsm_job *soonest = jsm_row_first(&t->delayed);
     uint64_t delay_ns = soonest != NULL ? soonest->deadline_ns : JSM_NEVER;
     uint64_t pause_ns = t->pause > 0 ? t->pause_until_ns : JSM_NEVER;
     if (pause_ns <= delay_ns) { /* the end of a pause comes first when both are due */

@@ -133,6 +133,30 @@ static void memory_follows_the_contents(void **state)
     cb_map_fini(&m);
 }
 
+/* A large table is moved bit by bit: entries of both tables are found and removed meanwhile. */
+static void a_large_map_grows_bit_by_bit(void **state)
+{
+    (void)state;
+    struct cb_map m;
+    cb_map_init(&m);
+    size_t n = 0;
+    while (n < KEYS && (m.old == NULL || m.old_cap < 1024)) {
+        cb_map_put(&m, n, &values[n]);
+        n++;
+    }
+    assert_non_null(m.old);
+    assert_true(m.old_at > 0 && m.old_at < m.old_cap);
+    for (size_t i = 0; i < n; i += 2) {
+        assert_ptr_equal(cb_map_get(&m, i), &values[i]);
+        assert_ptr_equal(cb_map_remove(&m, i), &values[i]);
+        assert_null(cb_map_get(&m, i));
+    }
+    for (size_t i = 1; i < n; i += 2) {
+        assert_ptr_equal(cb_map_get(&m, i), &values[i]);
+    }
+    cb_map_fini(&m);
+}
+
 int main(int argc, char **argv)
 {
     seed = seed_of_test(argc, argv);
@@ -142,6 +166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(few_colliding_keys),
         cmocka_unit_test(an_empty_map),
         cmocka_unit_test(memory_follows_the_contents),
+        cmocka_unit_test(a_large_map_grows_bit_by_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
