@@ -12,6 +12,9 @@
 #include "sim/sim.h"
 
 #define CONVERGE_NS (120 * CB_NS_PER_S)
+/* One client takes thousands of jobs one by one, through the slowest disks and networks that are
+ * drawn, each body from the store. */
+#define DRAIN_NS (600 * CB_NS_PER_S)
 #define TEXT_MAX 4000
 
 uint64_t sim_now(const struct sim *s)
@@ -232,7 +235,7 @@ void sim_run(struct sim *s, const struct sim_options *o, bool verbose)
         must_become_quiet(s, CONVERGE_NS, "after the last nodes came back");
     }
     sim_conn_drain(s);
-    must_become_quiet(s, 2 * CONVERGE_NS, "after the drain");
+    must_become_quiet(s, DRAIN_NS, "after the drain");
     sim_check_end(s);
     sim_note(s, history_count(s->history), sim_oracle_index(s->oracle));
 }

@@ -4,10 +4,10 @@
  *
  * The leader asks all of them, itself included, once a second. Entries need a majority, so that is
  * what must have room: one who does not answer for a while has none to offer, whatever lies on its
- * disk; but silence alone refuses nothing, a disk must have said that it is low. As long as those of
- * whom nothing is known could decide it either way, as at the start of a term, what the log says
- * stays. A disk that was low has to gain a quarter of the reserve more, so
- * that answers do not change with every file that comes and goes. */
+ * disk; but silence alone refuses nothing, a disk must have said that it is low. As long as those
+ * of whom nothing is known could decide it either way, as at the start of a term, what the log says
+ * stays. A disk that was low has to gain a quarter of the reserve more, so that answers do not
+ * change with every file that comes and goes. */
 #include <inttypes.h>
 
 #include "common/sys/cb_log.h"
