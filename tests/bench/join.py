@@ -9,7 +9,6 @@ the leader and of the new node at most 256 MiB above the usual (what a node had 
 """
 
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from lib import testing  # noqa: E402
+from lib.nodes import Peaks  # noqa: E402
 from lib.testing import check, say, until  # noqa: E402
 from members import Cluster  # noqa: E402
 
@@ -63,27 +63,8 @@ class Load:
         self.process.wait()
 
 
-class Memory:
-    """The largest RssAnon of each node, looked at all the time."""
-
-    def __init__(self, cluster):
-        self.cluster, self.largest, self.over = cluster, {}, False
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while not self.over:
-            for name in list(self.cluster.grpc):
-                self.largest[name] = max(self.largest.get(name, 0), anonymous_mib(self.cluster, name))
-            time.sleep(0.1)
-
-
 def anonymous_mib(cluster, name):
-    process = cluster.process.get(name)
-    try:
-        text = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-        return int(re.search(r"^RssAnon:\s+(\d+) kB", text, re.M)[1]) / 1024
-    except (AttributeError, OSError, TypeError):
-        return 0
+    return cluster.memory(name)[0] / 1024 / 1024
 
 
 def fill(options, cluster):
@@ -104,19 +85,18 @@ def an_empty_node_joins(options):
             time.sleep(BEFORE_S)  # the measurement itself
             before = load.rate(began, time.monotonic())
             usual = {name: anonymous_mib(c, name) for name in c.first}
-            memory = Memory(c)
-            start = time.monotonic()
-            say(c.add("n4").strip() or "added")
-            check(c.members()["n4"][0] == "voter", "n4 has a vote")
-            end = time.monotonic()
-            time.sleep(5)  # what comes after it counts too
+            with Peaks(c) as peaks:
+                start = time.monotonic()
+                say(c.add("n4").strip() or "added")
+                check(c.members()["n4"][0] == "voter", "n4 has a vote")
+                end = time.monotonic()
+                time.sleep(5)  # what comes after it counts too
             lowest = load.lowest(start, time.monotonic() - 1)
-            memory.over = True
             errors = load.errors
     say(f"voter after {end - start:.1f} s (at most {JOIN_MAX_S}); {before:.0f} puts/s before, lowest in {WINDOW_S} s"
         f" {lowest:.0f} ({100 * lowest / before:.0f} %, at least {100 * RATE_MIN:.0f}); errors {errors}")
     base = statistics.median(usual.values())
-    extra = {name: round(most - usual.get(name, base)) for name, most in memory.largest.items()}
+    extra = {name: round(most / 1024 / 1024 - usual.get(name, base)) for name, most in peaks.anon.items()}
     say(f"RssAnon before {', '.join(f'{n} {m:.0f}' for n, m in usual.items())} MiB; above that: "
         f"{', '.join(f'{n} {m:+}' for n, m in extra.items())} MiB (at most {EXTRA_MAX_MIB})")
     check(errors == 0, "errors of the load")

@@ -2,71 +2,28 @@
 """Members come and go under load: a new node is added, gets the state and leads; one is removed and says so; one that has
 lost its directory is refused under its old id and replaced. Proxies that were told of the first three find the others."""
 
-import pathlib
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 
-from lib import rpc, testing
-from lib.beanstalk import Client, Closed
-from lib.cluster import free_port, sanitizer_lines
-from lib.testing import Failure, check, equal, say, until
+from lib import testing
+from lib.beanstalk import Client
+from lib.cluster import free_port
+from lib.nodes import Nodes
+from lib.testing import check, equal, say, until
 
 ENDS_S = 20
 JOBS = 500
 
 
-class Cluster:
+class Cluster(Nodes):
     """Nodes of a first list, and those that are added; one proxy, which knows the first list alone."""
 
     def __init__(self, options, name):
-        self.bin, self.keep = options.bin, options.keep
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=options.work))
-        self.grpc, self.process = {}, {}
-        self.port = free_port()
-        self.first = []
-
-    def __enter__(self):
-        try:
-            for name in ("n1", "n2", "n3"):
-                self.grpc[name] = f"127.0.0.1:{free_port()}"
-            self.first = list(self.grpc)
-            for name in self.first:
-                self.start(name)
-            self.spawn("proxy", "coolbeans-proxy", "--name", "members", "--nodes", self.addresses(*self.first),
-                       "-l", "127.0.0.1", "-p", self.port)
-            until("a connection", ENDS_S, self.connects)
-        except BaseException:
-            self.end(True)
-            raise
-        return self
-
-    def __exit__(self, kind, *_):
-        self.end(kind is not None)
-
-    def end(self, failed):
-        for process in self.process.values():
-            process.kill()
-        for process in self.process.values():
-            process.wait()
-        reports = sanitizer_lines(self.dir)
-        if failed or reports:
-            say(f"the cluster's folder is kept: {self.dir}")
-            for path in sorted(self.dir.glob("*.log")):
-                print(f"--- {path.name}", *path.read_text(errors="replace").splitlines()[-12:], sep="\n", flush=True)
-        elif not self.keep:
-            shutil.rmtree(self.dir)
-        if reports:
-            raise Failure("reports in the logs of the daemons:\n" + "\n".join(reports[:20]))
-
-    # ---- processes ----
-
-    def spawn(self, name, program, *words):
-        with (self.dir / f"{name}.log").open("ab") as log:
-            self.process[name] = subprocess.Popen([self.bin / program, *map(str, words)], stdout=log, stderr=log)
+        super().__init__(options, name)
+        self.first, self.port = list(self.names), self.ports[0]
 
     def addresses(self, *names):
         return ",".join(self.grpc[name] for name in names)
@@ -76,31 +33,26 @@ class Cluster:
                    ",".join(f"{n}={self.grpc[n]}" for n in self.first))
 
     def start_to_join(self, name, directory=None):
-        self.grpc.setdefault(name, f"127.0.0.1:{free_port()}")
+        if name not in self.grpc:
+            self.names.append(name)
+            self.grpc[name] = f"127.0.0.1:{free_port()}"
         self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / (directory or name),
                    "--join", self.addresses(*[n for n in self.grpc if n != name]), "--listen", self.grpc[name])
 
-    def kill(self, name):
-        self.process[name].kill()
-        self.process[name].wait()
+    def forget(self, name):
+        self.names.remove(name)
+        del self.grpc[name]
 
     def last_words(self, name):
         """Of one that ends by itself."""
         equal(self.process[name].wait(ENDS_S), 1, f"the exit status of {name}")
         return (self.dir / f"{name}.log").read_text().splitlines()[-1]
 
-    def connects(self):
-        try:
-            Client(f"127.0.0.1:{self.port}").close()
-            return True
-        except Closed:
-            return False
-
     # ---- the tool ----
 
     def run(self, *words, ask=None, code=0):
         run = subprocess.run([self.bin / "coolbeans", *words, "--nodes", ask or self.addresses(*self.grpc)],
-                             capture_output=True, text=True, timeout=90, check=False)
+                             capture_output=True, text=True, timeout=300, check=False)
         equal(run.returncode, code, f"exit status of coolbeans {' '.join(words)}\n{run.stdout}{run.stderr}")
         return run.stdout if code == 0 else run.stderr
 
@@ -171,13 +123,13 @@ def all_are_exchanged(options):
             c.run("remove", old)
             equal(set(c.members()), {n for n in c.grpc if n != old}, "the members")
             check("was removed from its cluster" in c.last_words(old), f"{old} says why it ends")
-            del c.grpc[old]
+            c.forget(old)
             say(f"{new} had a vote after {added:.1f} s, {old} is gone; {load.count} puts until now")
         c.kill(c.leader())
         before = load.count
         until("puts after the leader's end", ENDS_S, lambda: load.count > before + 20)
         for name in (n for n in c.grpc if c.process[n].poll() is None):
-            until(f"{name} that has compared its state", ENDS_S, lambda: rpc.status(c.grpc[name])["counters"]["digests_same"])
+            until(f"{name} that has compared its state", ENDS_S, lambda: c.counter(name, "digests_same"))
         load.over = True
         load.thread.join()
         look(c, load.count)

@@ -35,7 +35,7 @@ class Nodes:
             for name in self.names:
                 self.start(name)
             for i, port in enumerate(self.ports):
-                self._spawn(f"p{i + 1}", "coolbeans-proxy", "--name", f"p{i + 1}", "--nodes", ",".join(self.grpc.values()),
+                self.spawn(f"p{i + 1}", "coolbeans-proxy", "--name", f"p{i + 1}", "--nodes", ",".join(self.grpc.values()),
                             "-l", "127.0.0.1", "-p", port)
             until("a connection", STARTS_S, self.connects)
         except BaseException:
@@ -63,12 +63,12 @@ class Nodes:
         if reports:
             raise Failure("reports in the logs of the daemons:\n" + "\n".join(reports[:20]))
 
-    def _spawn(self, name, program, *words):
+    def spawn(self, name, program, *words):
         with (self.dir / f"{name}.log").open("ab") as log:
             self.process[name] = subprocess.Popen([self.bin / program, *map(str, words)], stdout=log, stderr=log)
 
     def start(self, name):
-        self._spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / name, "--cluster",
+        self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / name, "--cluster",
                     ",".join(f"{n}={a}" for n, a in self.grpc.items()), *self.words)
 
     def kill(self, name):
