@@ -46,4 +46,8 @@ function(cb_fuzz name)
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE ${A_LINK} ${A_PRIVATE} cb_warnings)
+  if(NOT TARGET fuzzers) # what the preset builds
+    add_custom_target(fuzzers)
+  endif()
+  add_dependencies(fuzzers ${name})
 endfunction()
