@@ -33,11 +33,12 @@ class Cluster(Nodes):
                    ",".join(f"{n}={self.grpc[n]}" for n in self.first))
 
     def start_to_join(self, name, directory=None):
-        if name not in self.grpc:
-            self.names.append(name)
-            self.grpc[name] = f"127.0.0.1:{free_port()}"
+        is_new = name not in self.grpc
+        self.grpc.setdefault(name, f"127.0.0.1:{free_port()}")
         self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / (directory or name),
                    "--join", self.addresses(*[n for n in self.grpc if n != name]), "--listen", self.grpc[name])
+        if is_new:
+            self.names.append(name)  # now that it has a process, for who looks from another thread
 
     def forget(self, name):
         self.names.remove(name)
