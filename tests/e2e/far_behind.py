@@ -6,10 +6,10 @@ import concurrent.futures
 import pathlib
 import random
 import re
-import threading
 import time
 
 from lib import rpc, testing
+from lib.background import Background
 from lib.beanstalk import Client
 from lib.cluster import Cluster
 from lib.testing import check, equal, say, until
@@ -57,35 +57,20 @@ def installs(cluster, name):
     return rpc.status(address_of(cluster, name))["counters"]["replica_installs"]
 
 
-class Load:
+class Load(Background):
     """Puts and deletes small jobs all the time; the longest of them is what the cluster lost by the transfer."""
 
     def __init__(self, address):
+        super().__init__()
         self.client = Client(address)
         self.client.use("load")
-        self.over, self.longest, self.count = False, 0, 0
-        self.error = None
-        self.thread = threading.Thread(target=self.run)
+        self.longest, self.count = 0, 0
 
-    def run(self):
-        try:
-            while not self.over:
-                began = time.monotonic()
-                self.client.delete(self.client.put(b"load"))
-                self.longest = max(self.longest, time.monotonic() - began)
-                self.count += 1
-        except Exception as error:  # told by whoever asked for the load
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.over = True
-        self.thread.join()
-        if kind is None and self.error is not None:
-            raise self.error
+    def step(self):
+        began = time.monotonic()
+        self.client.delete(self.client.put(b"load"))
+        self.longest = max(self.longest, time.monotonic() - began)
+        self.count += 1
 
 
 def look(cluster, count):

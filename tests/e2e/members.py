@@ -5,10 +5,10 @@ lost its directory is refused under its old id and replaced. Proxies that were t
 import shutil
 import signal
 import subprocess
-import threading
 import time
 
 from lib import testing
+from lib.background import Background
 from lib.beanstalk import Client
 from lib.cluster import free_port
 from lib.nodes import Nodes
@@ -70,33 +70,19 @@ class Cluster(Nodes):
         return self.run("add", f"{name}={self.grpc[name]}")
 
 
-class Load:
+class Load(Background):
     """Puts jobs, one after the other; each that was acknowledged is to be there in the end, once."""
 
     def __init__(self, cluster):
+        super().__init__()
         self.client = Client(f"127.0.0.1:{cluster.port}")
         self.client.use("load")
-        self.over, self.count, self.error = False, 0, None
-        self.thread = threading.Thread(target=self.run)
+        self.count = 0
 
-    def run(self):
-        try:
-            while not self.over:
-                self.client.put(b"%d" % self.count)
-                self.count += 1
-                time.sleep(0.002)
-        except Exception as error:  # told by whoever asked for the load
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.over = True
-        self.thread.join()
-        if kind is None and self.error is not None:
-            raise self.error
+    def step(self):
+        self.client.put(b"%d" % self.count)
+        self.count += 1
+        time.sleep(0.002)  # some hundred a second
 
 
 def look(cluster, count):
@@ -131,8 +117,7 @@ def all_are_exchanged(options):
         until("puts after the leader's end", ENDS_S, lambda: load.count > before + 20)
         for name in (n for n in c.grpc if c.process[n].poll() is None):
             until(f"{name} that has compared its state", ENDS_S, lambda: c.counter(name, "digests_same"))
-        load.over = True
-        load.thread.join()
+        load.stop()
         look(c, load.count)
 
 
@@ -153,8 +138,7 @@ def a_lost_directory_is_replaced(options):
         before = load.count
         until("puts without the third node", ENDS_S, lambda: load.count > before + 20)
         c.start(other)
-        load.over = True
-        load.thread.join()
+        load.stop()
         look(c, load.count)
 
 
