@@ -132,6 +132,8 @@ enum sim_fault {
     X(members_told, "times a node was told that one it did not know is a member")                  \
     X(members_voting, "those of them that got a vote")                                             \
     X(members_removed, "members removed")                                                          \
+    X(members_changed_twice, "changes asked for while one lay in the log of the leader before")    \
+    X(only_voters_crashed, "crashes of the only voter while another member joined it")             \
     X(removals_refused, "removals refused because the rest had no majority")                       \
     X(nodes_found, "times a proxy was told of a node that was added")                              \
     X(left_down, "nodes that the others had to do without at the end")                             \
@@ -243,6 +245,13 @@ struct sim_proxy {
     char address[32];
 };
 
+/* A moment of sim_members_moments.c: who leads first, and removes whom, who leads second, and who
+ * is behind; 0: nobody yet. */
+struct sim_two_changes {
+    uint64_t first, removed, second, behind;
+    uint64_t until_ns;
+};
+
 struct sim {
     struct sim_options options;
     bool verbose;
@@ -275,6 +284,7 @@ struct sim {
     bool faults_are_over;
     uint64_t last_leader; /* cut off for the last act (sim_faults_moments.c), until one has voted */
     bool has_last_act;    /* a candidate was left down by it */
+    struct sim_two_changes two_changes;
     uint64_t stamp_ns, stamped_ns; /* of the newest entry, and when it was applied first */
     bool is_short;                 /* by the newest entry: puts are refused */
     uint64_t short_ns;             /* when a disk was mended that had been short of space */
@@ -461,9 +471,14 @@ void sim_faults_state_sent(struct sim *s);
 /* A leader has told another member to take its place. */
 void sim_faults_handed_over(struct sim_node *n);
 /* A node has stored its vote for another. */
-void sim_faults_voted(struct sim *s, uint64_t candidate);
+void sim_faults_voted(struct sim *s, uint64_t voter, uint64_t candidate);
 /* The node sends AppendEntries. */
 void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
+/* ---- sim_members_moments.c ---- */
+
+/* It has stored its vote for another. */
+void sim_members_voted(struct sim *s, uint64_t voter, uint64_t candidate);
+
 /* ---- sim_members.c ---- */
 
 void sim_member_fill(uint64_t id, struct replica_member *out);

@@ -39,7 +39,7 @@ static void on_vote(void *ctx, raft_id voter, raft_term term, raft_id candidate)
                  voter, candidate, term, *whom, *seen);
     }
     if (term > *seen && voter != candidate) {
-        sim_faults_voted(s, candidate);
+        sim_faults_voted(s, voter, candidate);
         sim_faults_halfway(&s->nodes[voter]);
     }
     *seen = term;

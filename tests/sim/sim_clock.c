@@ -95,7 +95,7 @@ static bool is_by_walls(const struct sim *s, uint64_t ns)
     for (uint32_t id = 1; id <= s->options.nodes; id++) {
         n += s->nodes[id].wall_stepped_on_ns >= ns;
     }
-    return n >= (s->options.nodes > 1 ? 2 : 1);
+    return n >= (s->options.first > 1 ? 2 : 1);
 }
 
 /* It began at 0, with the first leader; so a stamp is at most the time of the simulation, whatever

@@ -38,7 +38,8 @@ static void on_moment(void *arg)
 
 void sim_faults_moment(struct sim *s)
 {
-    if (sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s) && sim_one_in(s, 3)) {
+    bool may = sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s) && !sim_members_are_two(s);
+    if (may && sim_one_in(s, 3)) {
         sim_at(s, sim_now(s) + sim_between(s, 0, 4 * s->options.net_ns), on_moment, s);
     }
 }
@@ -54,7 +55,8 @@ static void on_halfway(void *arg)
 void sim_faults_halfway(struct sim_node *n)
 {
     struct sim *s = n->sim;
-    if (sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_one_in(s, 6)) {
+    bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && !sim_members_are_two(s);
+    if (may && sim_one_in(s, 6)) {
         uint64_t within = sim_one_in(s, 2) ? 4 * s->options.disk_ns : CB_NS_PER_S / 4;
         sim_at(s, sim_now(s) + sim_between(s, 0, within), on_halfway, n);
     }
@@ -117,8 +119,9 @@ static void on_candidate_gone(void *arg)
 }
 
 /* Whoever votes has the new term, and the one it votes for never hears of it. */
-void sim_faults_voted(struct sim *s, uint64_t candidate)
+void sim_faults_voted(struct sim *s, uint64_t voter, uint64_t candidate)
 {
+    sim_members_voted(s, voter, candidate);
     if (s->last_leader != 0 && candidate != s->last_leader) {
         s->last_leader = 0;
         sim_at(s, sim_now(s), on_candidate_gone, &s->nodes[candidate]);

@@ -30,27 +30,6 @@ static bool has(const struct members *m, uint64_t id)
     return false;
 }
 
-/* ---- bad moments ---- */
-
-/* The change is in the leader's log, perhaps in few others: now it is cut off, or one member hears
- * nothing of it for a while and then the leader is cut off. Another one leads that knows nothing of
- * it, and is asked for another change at once (sim_members_led): two majorities that do not overlap
- * come about, if they can. */
-static void spoil_change(struct sim_node *leader, const struct members *m)
-{
-    struct sim *s = leader->sim;
-    uint64_t other = m->list[sim_between(s, 0, m->n - 1)].id;
-    if (!sim_has(s, SIM_FAULT_TIMELY) || !sim_one_in(s, 3)) {
-        return;
-    }
-    if (sim_one_in(s, 2)) {
-        sim_fault_cut_for(s, (unsigned)leader->id, SIM_CUT_IN | SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
-                          sim_between(s, MILLIS(700), SECONDS(4)));
-    } else if (other != leader->id) {
-        fake_world_hold(s->world, leader->id, other, sim_between(s, MILLIS(100), SECONDS(3)));
-    }
-}
-
 /* ---- what the leader is asked for ---- */
 
 static void add_one(struct sim_node *leader, const struct members *m)
@@ -66,22 +45,21 @@ static void add_one(struct sim_node *leader, const struct members *m)
         if (replica_add(leader->replica, &member) == REPLICA_CHANGE_BEGUN) {
             s->counters.members_added++;
             sim_trace(s, "n%u is to be a member", id);
-            spoil_change(leader, m);
+            sim_members_begun(leader);
         }
         return;
     }
 }
 
-static void remove_one(struct sim_node *leader, const struct members *m)
+static void remove_one(struct sim_node *leader, uint64_t id)
 {
     struct sim *s = leader->sim;
-    uint64_t id = m->list[sim_between(s, 0, m->n - 1)].id;
     enum replica_change_result result = replica_remove(leader->replica, id);
     s->counters.removals_refused += result == REPLICA_CHANGE_UNSAFE;
     if (result == REPLICA_CHANGE_BEGUN) {
         s->counters.members_removed++;
         sim_trace(s, "n%u is to be no member any more", (unsigned)id);
-        spoil_change(leader, m);
+        sim_members_begun(leader);
     } else if (result == REPLICA_CHANGE_SELF && replica_transfer(leader->replica, 0)) {
         s->counters.transfers++;
     }
@@ -95,10 +73,15 @@ static void on_change(void *arg)
         return;
     }
     members_of(leader, &m);
-    if (m.n < MEMBERS_MIN || sim_one_in(leader->sim, 2)) {
+    uint64_t id = sim_members_other_change(leader);
+    if (id != 0 && has(&m, id)) {
+        remove_one(leader, id);
+    } else if (m.n < MEMBERS_MIN || sim_one_in(leader->sim, 2)) {
         add_one(leader, &m);
     } else {
-        remove_one(leader, &m);
+        id = m.list[sim_between(leader->sim, 0, m.n - 1)].id;
+        sim_members_remove_soon(leader, id);
+        remove_one(leader, id);
     }
 }
 
@@ -119,7 +102,11 @@ void sim_members_led(struct sim_node *leader)
 {
     struct sim *s = leader->sim;
     bool may = s->options.nodes > s->options.first && sim_has(s, SIM_FAULT_TIMELY);
-    if (may && sim_is_safety(s) && sim_one_in(s, 2)) {
+    if (!may || !sim_is_safety(s)) {
+        return;
+    }
+    sim_members_leads_alone(leader);
+    if (sim_members_other_leads(leader) || sim_one_in(s, 2)) {
         fake_at(&leader->fake->process, sim_now(s) + sim_between(s, 0, 2 * s->options.net_ns),
                 on_change, sim_drop_nothing, leader);
     }

@@ -98,7 +98,7 @@ void sim_options_draw(struct sim_options *o, uint64_t seed, uint32_t without)
     o->left_down = cb_rng_chance(&rng, 1, 2) ? (o->nodes - 1) / 2 : 0;
     o->part_size = (size_t[]){16 * CB_KIB, 64 * CB_KIB, CB_STATE_PART_SIZE}[cb_rng_below(&rng, 3)];
     o->queue_bytes = (size_t[]){2 * CB_KIB, 64 * CB_KIB, 0}[cb_rng_below(&rng, 3)];
-    if (o->first == 3 && cb_rng_chance(&rng, 1, 3)) {
+    if (o->first != 5 && cb_rng_chance(&rng, o->first == 1 ? 2 : 1, 3)) {
         o->nodes += (uint32_t)between(&rng, 1, SIM_NODES_MAX - o->first);
         o->left_down = 0; /* what is a minority changes */
     }

@@ -1,0 +1,136 @@
+/* Bad moments for a change of members. By chance alone what each of them needs would hardly ever
+ * come together. */
+#include "sim/sim_faults_internal.h"
+
+static size_t voters_of(const struct sim_node *n)
+{
+    struct replica_member list[CB_CLUSTER_NODES_MAX];
+    size_t all = replica_members(n->replica, list);
+    size_t voters = 0;
+    for (size_t i = 0; i < all; i++) {
+        voters += list[i].role == REPLICA_VOTER;
+    }
+    return voters;
+}
+
+static bool may(const struct sim *s)
+{
+    return sim_has(s, SIM_FAULT_TIMELY) && sim_is_safety(s);
+}
+
+/* ---- the only voter dies with entries that a member without a vote has, its disk not ---- */
+
+static void on_crash(void *arg)
+{
+    struct sim_node *n = arg;
+    if (sim_is_safety(n->sim) && sim_node_is_up(n)) {
+        n->sim->counters.crashes++;
+        n->sim->counters.only_voters_crashed++;
+        sim_node_crash(n);
+        sim_fault_mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), sim_fault_boot,
+                          (unsigned)n->id, 0);
+    }
+}
+
+static void crash_within_rounds(struct sim_node *n)
+{
+    uint64_t round_ns = 2 * n->sim->options.net_ns + n->sim->options.disk_ns;
+    sim_at(n->sim, sim_now(n->sim) + sim_between(n->sim, 0, 8 * round_ns), on_crash, n);
+}
+
+void sim_members_leads_alone(struct sim_node *leader)
+{
+    struct replica_member list[CB_CLUSTER_NODES_MAX];
+    bool is_joined = replica_members(leader->replica, list) > 1;
+    if (is_joined && voters_of(leader) == 1 && may(leader->sim) && !sim_one_in(leader->sim, 4)) {
+        crash_within_rounds(leader);
+    }
+}
+
+/* ---- two leaders change an even number of voters ---- */
+
+/* The first has a removal in its own log alone and is cut off. Of those that vote for the second
+ * one, which the first still counts, hears nothing more of it; the second, asked at once, removes
+ * either of the two. Then the first comes back, and with that one it is a majority by its own list,
+ * while by the other list the second is one with those that are left (Ongaro, raft-dev of 10 July
+ * 2015). Other moments wait for as long. */
+
+#define FIRST_AWAY_MIN_NS MILLIS(1000)
+#define FIRST_AWAY_MAX_NS MILLIS(2500)
+#define BEHIND_MIN_NS SECONDS(2)
+#define BEHIND_MAX_NS SECONDS(5)
+
+bool sim_members_are_two(const struct sim *s)
+{
+    return sim_now(s) < s->two_changes.until_ns;
+}
+
+void sim_members_remove_soon(struct sim_node *leader, uint64_t removed)
+{
+    struct sim *s = leader->sim;
+    struct sim_two_changes *t = &s->two_changes;
+    uint64_t away_ns = sim_between(s, FIRST_AWAY_MIN_NS, FIRST_AWAY_MAX_NS);
+    if (may(s) && removed != leader->id && voters_of(leader) >= 4 && voters_of(leader) % 2 == 0 &&
+        !sim_members_are_two(s) && sim_one_in(s, 2)) {
+        *t = (struct sim_two_changes){.first = leader->id, .removed = removed};
+        t->until_ns = sim_now(s) + away_ns + BEHIND_MAX_NS;
+        sim_fault_cut_for(s, (unsigned)leader->id, SIM_CUT_IN | SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
+                          away_ns);
+    }
+}
+
+void sim_members_voted(struct sim *s, uint64_t voter, uint64_t candidate)
+{
+    struct sim_two_changes *t = &s->two_changes;
+    bool may_be = sim_members_are_two(s) && t->behind == 0 && t->first != candidate &&
+                  t->first != voter && t->removed != voter;
+    if (may_be && may(s)) {
+        t->behind = voter;
+        t->second = candidate;
+        fake_world_hold(s->world, candidate, voter, sim_between(s, BEHIND_MIN_NS, BEHIND_MAX_NS));
+    }
+}
+
+bool sim_members_other_leads(const struct sim_node *leader)
+{
+    const struct sim_two_changes *t = &leader->sim->two_changes;
+    return sim_members_are_two(leader->sim) && t->second == leader->id;
+}
+
+uint64_t sim_members_other_change(struct sim_node *leader)
+{
+    struct sim *s = leader->sim;
+    struct sim_two_changes *t = &s->two_changes;
+    if (!sim_members_other_leads(leader)) {
+        return 0;
+    }
+    t->second = 0;
+    s->counters.members_changed_twice++;
+    return sim_one_in(s, 2) ? t->first : t->behind;
+}
+
+/* ---- a change in few logs ---- */
+
+/* The change is in the leader's log, perhaps in few others: now it is cut off, or one member hears
+ * nothing of it for a while and then the leader is cut off. Another one leads that knows nothing of
+ * it, and is asked for another change (sim_members_led). */
+void sim_members_begun(struct sim_node *leader)
+{
+    struct sim *s = leader->sim;
+    struct replica_member list[CB_CLUSTER_NODES_MAX];
+    size_t n = replica_members(leader->replica, list);
+    uint64_t other = list[sim_between(s, 0, n - 1)].id;
+    if (!may(s) || sim_members_are_two(s)) {
+        return;
+    }
+    if (voters_of(leader) == 1 && sim_one_in(s, 2)) {
+        crash_within_rounds(leader);
+    } else if (!sim_one_in(s, 3)) {
+        return;
+    } else if (sim_one_in(s, 2)) {
+        sim_fault_cut_for(s, (unsigned)leader->id, SIM_CUT_IN | SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
+                          sim_between(s, MILLIS(700), SECONDS(4)));
+    } else if (other != leader->id) {
+        fake_world_hold(s->world, leader->id, other, sim_between(s, MILLIS(100), SECONDS(3)));
+    }
+}
