@@ -144,13 +144,16 @@ _Noreturn static void die_removed(const struct node *n)
            n->options->name, n->id, n->options->data_dir);
 }
 
+/* Of lists that are committed alone: proxies go by the one with the highest index, and one that is
+ * rolled back would keep them from the list that counts. */
 static void tell_proxies(const struct node *n)
 {
     const char *addresses[CB_CLUSTER_NODES_MAX];
     for (size_t i = 0; i < n->n_members; i++) {
         addresses[i] = n->members[i].grpc;
     }
-    if (n->service != NULL && replica_members_index(n->replica) != 0) {
+    if (n->service != NULL && replica_members_are_settled(n->replica) &&
+        replica_members_index(n->replica) != 0) {
         service_set_members(n->service, replica_members_index(n->replica), addresses,
                             (uint32_t)n->n_members);
     }

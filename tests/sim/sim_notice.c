@@ -142,7 +142,8 @@ static void on_told(void *arg)
 static void say_members(const struct sim_node *n, struct wire_leadership *m)
 {
     struct replica_member members[CB_CLUSTER_NODES_MAX];
-    m->members_index = replica_members_index(n->replica);
+    m->members_index =
+        replica_members_are_settled(n->replica) ? replica_members_index(n->replica) : 0;
     if (m->members_index == 0) {
         return;
     }
