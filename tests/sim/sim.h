@@ -134,6 +134,7 @@ enum sim_fault {
     X(members_removed, "members removed")                                                          \
     X(members_changed_twice, "changes asked for while one lay in the log of the leader before")    \
     X(only_voters_crashed, "crashes of the only voter while another member joined it")             \
+    X(logs_from_zero, "times a member that had joined was sent the log from its beginning")        \
     X(removals_refused, "removals refused because the rest had no majority")                       \
     X(nodes_found, "times a proxy was told of a node that was added")                              \
     X(left_down, "nodes that the others had to do without at the end")                             \

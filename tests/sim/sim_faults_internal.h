@@ -60,14 +60,14 @@ void sim_faults_plan_last_act(struct sim *s);
 
 /* ---- sim_members_moments.c ---- */
 
+/* Entries leave the leader. */
+void sim_members_entries_sent(struct sim_node *leader);
 /* A change has just gone into the leader's log. */
 void sim_members_begun(struct sim_node *leader);
 /* The leader is about to be asked to remove that member. */
 void sim_members_remove_soon(struct sim_node *leader, uint64_t removed);
 /* Two leaders change the members; other moments would spoil it. */
 bool sim_members_are_two(const struct sim *s);
-/* A leader of a cluster whose members change; if it is the only voter, it may not lead for long. */
-void sim_members_leads_alone(struct sim_node *leader);
 /* Leads after another whose change nobody else has, and is to be asked at once. */
 bool sim_members_other_leads(const struct sim_node *leader);
 /* Whom it is to remove, once; 0: whom it likes. */

@@ -70,15 +70,52 @@ static void on_state_sent(void *arg)
     }
 }
 
-/* It arrives late, when the same leader may lead a later term. */
+static void send_late(struct sim *s)
+{
+    fake_world_net(s->world)->late = LATE_ALL;
+    fake_world_net(s->world)->late_max_ns = SECONDS(8);
+    sim_fault_mend_in(s, MILLIS(50), sim_fault_mend_loss, 0, 0);
+}
+
+/* When it arrives the same leader may lead a later term. */
+static void send_late_and_switch(struct sim *s)
+{
+    send_late(s);
+    sim_at(s, sim_now(s) + sim_between(s, 0, MILLIS(200)), on_state_sent, s);
+}
+
 void sim_faults_state_sent(struct sim *s)
 {
     bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_has(s, SIM_FAULT_LATE);
     if (may && sim_one_in(s, 3)) {
-        fake_world_net(s->world)->late = LATE_ALL;
-        fake_world_net(s->world)->late_max_ns = SECONDS(8);
-        sim_fault_mend_in(s, MILLIS(50), sim_fault_mend_loss, 0, 0);
-        sim_at(s, sim_now(s) + sim_between(s, 0, MILLIS(200)), on_state_sent, s);
+        send_late_and_switch(s);
+    }
+}
+
+static void on_unheard(void *arg)
+{
+    struct sim_node *n = arg;
+    if (sim_is_safety(n->sim)) {
+        sim_fault_cut_for(n->sim, (unsigned)n->id, SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
+                          sim_between(n->sim, MILLIS(300), SECONDS(2)));
+    }
+}
+
+/* A member that has just joined is sent the log from its beginning: this comes late, in a later
+ * term of the same leader, or when the member has compacted its own log; or the member is not heard
+ * for a while, and is sent it again. */
+static void sent_from_zero(struct sim *s, struct sim_node *to)
+{
+    s->counters.logs_from_zero++;
+    if (!sim_one_in(s, 2)) {
+        return;
+    }
+    if (!sim_has(s, SIM_FAULT_LATE) || sim_one_in(s, 3)) {
+        sim_at(s, sim_now(s), on_unheard, to);
+    } else if (sim_one_in(s, 2)) {
+        send_late_and_switch(s);
+    } else {
+        send_late(s);
     }
 }
 
@@ -99,9 +136,14 @@ void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m)
     struct sim *s = n->sim;
     const struct raft_append_entries *a = &m->append_entries;
     uint64_t kept = s->options.snapshots[n->id].trailing;
-    bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY) && sim_has(s, SIM_FAULT_LATE);
-    if (may && a->n_entries > 0 && a->prev_log_index + kept / 2 < fake_disk_last(&n->fake->disk) &&
-        sim_one_in(s, 4)) {
+    bool may = sim_is_safety(s) && sim_has(s, SIM_FAULT_TIMELY);
+    if (a->n_entries > 0) {
+        sim_members_entries_sent(n);
+    }
+    if (may && a->n_entries > 0 && a->prev_log_index == 0) {
+        sent_from_zero(s, &s->nodes[m->server_id]);
+    } else if (may && sim_has(s, SIM_FAULT_LATE) && a->n_entries > 0 &&
+               a->prev_log_index + kept / 2 < fake_disk_last(&n->fake->disk) && sim_one_in(s, 4)) {
         s->counters.links_held++;
         fake_world_hold(s->world, n->id, m->server_id, sim_between(s, 0, LAG_HELD_MAX_NS));
     }

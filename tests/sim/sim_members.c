@@ -8,7 +8,12 @@
 
 #define GAP_MAX_NS SECONDS(8)
 #define GONE_MAX_NS SECONDS(10)
-#define MEMBERS_MIN 3 /* below it one is added */
+
+/* Below it one is added. Where there was one at first there is one again and again. */
+static size_t members_min(const struct sim *s)
+{
+    return s->options.first == 1 ? 2 : 3;
+}
 
 struct members {
     struct replica_member list[CB_CLUSTER_NODES_MAX];
@@ -76,7 +81,7 @@ static void on_change(void *arg)
     uint64_t id = sim_members_other_change(leader);
     if (id != 0 && has(&m, id)) {
         remove_one(leader, id);
-    } else if (m.n < MEMBERS_MIN || sim_one_in(leader->sim, 2)) {
+    } else if (m.n < members_min(leader->sim) || sim_one_in(leader->sim, 2)) {
         add_one(leader, &m);
     } else {
         id = m.list[sim_between(leader->sim, 0, m.n - 1)].id;
@@ -105,7 +110,6 @@ void sim_members_led(struct sim_node *leader)
     if (!may || !sim_is_safety(s)) {
         return;
     }
-    sim_members_leads_alone(leader);
     if (sim_members_other_leads(leader) || sim_one_in(s, 2)) {
         fake_at(&leader->fake->process, sim_now(s) + sim_between(s, 0, 2 * s->options.net_ns),
                 on_change, sim_drop_nothing, leader);

@@ -20,6 +20,8 @@ static bool may(const struct sim *s)
 
 /* ---- the only voter dies with entries that a member without a vote has, its disk not ---- */
 
+#define ENTRIES_PER_CRASH 6
+
 static void on_crash(void *arg)
 {
     struct sim_node *n = arg;
@@ -32,18 +34,13 @@ static void on_crash(void *arg)
     }
 }
 
-static void crash_within_rounds(struct sim_node *n)
+void sim_members_entries_sent(struct sim_node *leader)
 {
-    uint64_t round_ns = 2 * n->sim->options.net_ns + n->sim->options.disk_ns;
-    sim_at(n->sim, sim_now(n->sim) + sim_between(n->sim, 0, 8 * round_ns), on_crash, n);
-}
-
-void sim_members_leads_alone(struct sim_node *leader)
-{
-    struct replica_member list[CB_CLUSTER_NODES_MAX];
-    bool is_joined = replica_members(leader->replica, list) > 1;
-    if (is_joined && voters_of(leader) == 1 && may(leader->sim) && !sim_one_in(leader->sim, 4)) {
-        crash_within_rounds(leader);
+    struct sim *s = leader->sim;
+    bool is_first_there = s->options.net_ns < 2 * s->options.disk_ns;
+    if (may(s) && is_first_there && voters_of(leader) == 1 && sim_one_in(s, ENTRIES_PER_CRASH)) {
+        sim_at(s, sim_now(s) + sim_between(s, s->options.net_ns / 2, 2 * s->options.disk_ns),
+               on_crash, leader);
     }
 }
 
@@ -123,11 +120,10 @@ void sim_members_begun(struct sim_node *leader)
     if (!may(s) || sim_members_are_two(s)) {
         return;
     }
-    if (voters_of(leader) == 1 && sim_one_in(s, 2)) {
-        crash_within_rounds(leader);
-    } else if (!sim_one_in(s, 3)) {
+    if (!sim_one_in(s, 3)) {
         return;
-    } else if (sim_one_in(s, 2)) {
+    }
+    if (sim_one_in(s, 2)) {
         sim_fault_cut_for(s, (unsigned)leader->id, SIM_CUT_IN | SIM_CUT_OUT | SIM_CUT_NODES_ALONE,
                           sim_between(s, MILLIS(700), SECONDS(4)));
     } else if (other != leader->id) {

@@ -71,7 +71,7 @@ static void draw_snapshots(struct sim_options *o, struct cb_rng *rng)
 static void draw_cluster(struct sim_options *o, struct cb_rng *rng)
 {
     uint64_t kind = cb_rng_below(rng, 20);
-    o->first = kind == 0 ? 1 : kind <= 2 ? 5 : 3;
+    o->first = kind <= 1 ? 1 : kind <= 3 ? 5 : 3;
     o->nodes = o->first;
     o->proxies = (uint32_t)between(rng, 1, SIM_PROXIES_MAX);
     o->clients = (uint32_t)between(rng, 1, 8);
