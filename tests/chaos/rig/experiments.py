@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 
 from lib.testing import check, say, until
-from rig import fence, schedule, verdict
+from rig import damage, fence, schedule, verdict
 from rig.cluster import Rig
 from rig.faults import FAULTS
 from rig.faults.clock import environment as clock_environment
+from rig.faults.damage import NODE_WORDS
 from rig.ledger import state
 from rig.libraries import Libraries
 from rig.load import Load
@@ -82,6 +83,8 @@ EXPERIMENTS = {
                             leader=True, low=0.3, high=2, has_view=True, goals=UNSEEN),
     "quiet": Experiment("no faults: no election, nothing to be seen", [], seconds=600, is_quiet=True,
                         goals={**UNSEEN, "elections": 0}),
+    "damage": Experiment("a bit of what a node stored is another, or a file of it has lost its end", damage.NAMES, 100,
+                         low=0.3, high=1.5, node=NODE_WORDS, goals=NOTHING),
     "mixed": Experiment("all that may come together", MIXED, seconds=300, goals=NOTHING),
     "disks": Experiment("disks that are full or fail", DISKS, seconds=300, goals=NOTHING),
     "clocks": Experiment("wall clocks that step", CLOCKS, seconds=300, goals=NOTHING),
@@ -217,7 +220,7 @@ def more_problems(e, rig, libraries, faults):
     if libraries:
         libraries.tell(say)
         found += libraries.problems()
-    return found
+    return found + damage.problems(faults)
 
 
 def finish(name, e, options, rig, load, libraries, faults, term):
@@ -231,7 +234,7 @@ def finish(name, e, options, rig, load, libraries, faults, term):
         libraries.join(load.history)
     rig.check_alive()
     notes = {"experiment": name, "seed": options.seed, **state(), "rate": options.rate, "elections": elections,
-             "ends": [end for d in rig.daemons() for end in d.ends], "bad_ends": rig.stop(),
+             "found": damage.counts(faults), "ends": [end for d in rig.daemons() for end in d.ends], "bad_ends": rig.stop(),
              "problems": more_problems(e, rig, libraries, faults)}
     extra = ["--closes-allowed=0", "--stall-max=2000"] if e.is_quiet else []
     result = verdict.judge(options, rig, faults, status, notes, extra)

@@ -37,6 +37,8 @@ def state():
 def line_of(result):
     names = ["experiment", "commit", "src", "seed", "rate", *SUMS, "elections", "violations", "stalls"]
     line = {"date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()), **{n: result[n] for n in names}}
+    if result["found"]:
+        line["found"] = result["found"]
     line["problems"] = len(result["problems"])
     return line
 
