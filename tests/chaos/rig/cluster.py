@@ -162,7 +162,8 @@ class Rig:
         """What no log may have: assertions, sanitizers, digests that differ."""
         words = ("BUG:", "Sanitizer", "runtime error", "contradict", "digest.differs")
         return [f"{d.name}: {line}" for d in self.daemons() if d.log.exists()
-                for line in d.log.read_text(errors="replace").splitlines() if line not in self.expected and any(w in line for w in words)]
+                for line in d.log.read_text(errors="replace").splitlines()
+                if line not in self.expected and any(w in line for w in words)]
 
     def check_alive(self):
         check(all(d.is_alive() for d in self.daemons()), "a daemon does not run at the end")

@@ -1,4 +1,4 @@
-"""What became of the damage that was done to stored bytes (faults/damage.py): counts for each place, and what was missed."""
+"""What became of the damage to stored bytes (faults/damage.py): counts for each place, and what was not found."""
 
 from rig.faults.damage import BAD, FAULTS, FOUND
 

@@ -1,29 +1,29 @@
-"""One bit of what a node stored is another, or a file of it has lost its end: the node is killed, the bytes are changed, it
+"""One bit of what a node stored is another, or a file of it has lost its end: the node is killed, bytes are changed, it
 is started. A class for each place where live bytes lie (rig/stored says which those are).
 
 It must be found, before anybody is served by it. How it was, a word of FOUND:
 
     refused   the node does not start, and its sentence names the file
     unnamed   the same, and the sentence names what is damaged (the log, the marker), not the file
-    ended     it started, and ended with a sentence that names the file before its scrub had made a pass: by the scrub, or where
-              it met the damage itself
-    torn      of an open segment: it started without the entries from there on, as after a crash in the middle of a write. Right
-              only where the node had not noted them in its state (`appended_index`, every 200 ms, design D12). The others
-              have what was acknowledged of them
-    older     it started from what was stored before, of which there is a copy on purpose: the marker before (libraft skips one
-              whose checksum is wrong and says nothing; the log still reaches back that far), the state before the last commit
-              (LMDB's other root page; a crash within the commit leaves the same, and the log has the rest)
+    ended     it started, and ended with a sentence that names the file before its scrub had made a pass: by the scrub,
+              or where it met the damage itself
+    torn      of an open segment: it started without the entries from there on, as after a crash in the middle of a
+              write. Right only where the node had not noted them in its state (`appended_index`, every 200 ms, design
+              D12). The others have what was acknowledged of them
+    older     it started from what was stored before, which is kept on purpose: the marker before (libraft skips one
+              whose checksum is wrong and says nothing; the log still reaches back that far), the state before the last
+              commit (LMDB's other root page; a crash within the commit leaves the same, and the log has the rest)
 
 Anything else makes the run fail:
 
     MISSED    it started, and a whole pass of its scrub said nothing
     STUCK     it neither followed nor ended
-    CRASHED   it ended by a signal, without a sentence
+    CRASHED   it ended by a signal, or without a sentence
 
-Then the data are again what they were when the node was killed, if it refused: it has done nothing meanwhile. Some of those
-are replaced by a new node under a new id instead, as the sentence tells the operator. A node that started goes on: it may have voted and
-written, so that to put the old bytes back would be another damage. One that ended later, or whose damage was not found, is replaced, so that later rounds do
-not meet it again.
+Then the data are again what they were when the node was killed, if it took no part meanwhile. Some of those nodes are
+replaced by a new one under a new id instead, as the sentence tells the operator. A node that took part and is well goes
+on: it may have voted and written, so that to put the old bytes back would be another damage. One that took part and is
+not well is replaced, so that later rounds do not meet its damage again.
 """
 
 import json
@@ -37,16 +37,18 @@ from rig.cluster import GRPC
 from rig.faults.base import Base
 from rig.shell import Failed, run
 from rig.stored import log, piece
-from rig.stored.state import State
+from rig.stored.state import BIG_VALUE, State
 
 FOUND = ["refused", "unnamed", "ended", "torn", "older"]
 MISSED, STUCK, CRASHED = "MISSED", "STUCK", "CRASHED"
 BAD = [MISSED, STUCK, CRASHED]
 HTTP = "127.0.0.1:11380"  # in each node's own namespace
 NODE_WORDS = ("--http", HTTP, "--scrub", "64m")
-STARTS_S, PASS_S = 30, 60
+STARTS_S, PASS_S = 60, 90
+LOOK_EVERY_S = 0.1
 NEAR = 1000  # entries: it follows
 CUT_SHARE, REPLACE_SHARE = 0.35, 0.1
+KEPT = b"kept body"  # keep.py
 SENTENCE, TAKES_PART = "fatal: ", "raft.role "  # how lines of a log begin
 
 
@@ -143,7 +145,7 @@ class Damage(Base):
                 return "ended"
             if condition():
                 return True
-            time.sleep(0.05)
+            time.sleep(LOOK_EVERY_S)
         return None
 
     def follows(self, rig):
@@ -175,8 +177,8 @@ class Damage(Base):
     # ---- afterwards ----
 
     def go_on(self, rig, took_part):
-        is_well = took_part and self.node.is_alive() and self.found not in BAD
-        if (took_part and not is_well) or (not took_part and self.wants_new) or self.found == STUCK:
+        is_well = self.node.is_alive() and self.found not in BAD
+        if self.found == STUCK or (not is_well if took_part else self.wants_new):
             self.replace(rig)
         elif not took_part:
             shutil.rmtree(self.data)
@@ -239,7 +241,8 @@ class Marker(Damage):
         return log.marker(data / "raft")
 
     def excuse(self, rig):
-        return "older" if self.hit.piece.path.stat().st_size == 0 and len(log.markers(self.whole / "raft")) > 1 else None
+        is_empty = self.hit.piece.path.stat().st_size == 0  # a crash can leave that, says libraft
+        return "older" if is_empty and len(log.markers(self.whole / "raft")) > 1 else None
 
 
 class MarkerMembers(Marker):
@@ -288,6 +291,46 @@ class Root(Tables):
         return "older" if now and now.page != whole.root.page else None
 
 
+class Running(Tables):
+    """Of a value of the state, below the page cache of a node that goes on: memory has the right bytes, and only who
+    reads past the cache can see it. Of the jobs that stay (keep.py) alone: their pages are not written anew before a
+    pass ends."""
+    NAME = "damage-running"
+    DISKS = ("full",)
+
+    def harm(self, rig):
+        self.node, disk = rig.nodes[self.target], rig.disks[self.target]
+        self.at_ns = time.monotonic_ns()
+        self.log_begins = self.node.log.stat().st_size
+        self.data = self.whole = disk.data
+        pieces = until(f"a state of {self.target} of one moment", 10, lambda: self.live(self.data))
+        found, byte = piece.draw(pieces, self.rng)
+        self.hit = Hit(found, byte, self.rng.randrange(8))
+        before = found.path.read_bytes()[byte]
+        self.node.wanted = False  # it is to end
+        self.flip(rig)
+        check(found.path.read_bytes()[byte] == before, "the page cache has the changed byte: this shows nothing")
+
+    def flip(self, rig):
+        rig.disks[self.target].flip_below(self.hit.piece.path, self.hit.byte, self.hit.bit)
+
+    def live(self, data):
+        state = State(data / "state/db/data.mdb")
+        found = [p for p in state.tables() if p.what == BIG_VALUE and KEPT in state.data[p.at:p.at + p.length]]
+        return found if state.is_of_one_moment() else None
+
+    def mend(self, rig):
+        came = self.wait(rig, PASS_S, lambda: False)
+        self.found = MISSED if came is None else self.word_of_end(self.lines(), True)
+        rig.expected.add(self.said)
+        if self.found in BAD or self.wants_new:
+            self.replace(rig)
+        else:
+            self.flip(rig)
+        self.node.wanted = True
+        self.node.start()
+
+
 class FreeList(Tables):
     """Of LMDB's list of free pages."""
     NAME = "damage-free"
@@ -296,4 +339,5 @@ class FreeList(Tables):
         return State(data / "state/db/data.mdb").free_list()
 
 
-FAULTS = [Closed, Opened, Tables, Marker, MarkerMembers, Identity, Root, Metadata, FreeList]
+STOPPED = [Closed, Opened, Tables, Marker, MarkerMembers, Identity, Root, Metadata, FreeList]
+FAULTS = [*STOPPED, Running]

@@ -5,8 +5,8 @@
     metadata1, metadata2     u64 1 | u64 version | u64 term | u64 vote; the greater version counts
     snapshot-TERM-INDEX-MS   the marker (design D7); beside it .meta with the members
 
-A batch is u32 crc of its head | u32 crc of its entries | head: u64 n, n times { u64 term | u8 kind | 3 bytes | u32 size } |
-entries. What is live:
+A batch is u32 crc of its head | u32 crc of its entries | the head: u64 n, n times { u64 term | u8 kind | 3 bytes |
+u32 size } | the entries. What is live:
 
 - of closed segments all: a start reads each of those that lead without a gap to the newest one, from end to end;
 - of open ones the batches and the format, not the zeros behind them;
@@ -75,7 +75,7 @@ def opened(raft):
     segments = closed_names(raft)
     first = segments[-1][1] + 1 if segments else newest_marker_index(raft) + 1
     pieces = []
-    for path in sorted((p for p in raft.iterdir() if OPEN.fullmatch(p.name)), key=lambda p: int(OPEN.fullmatch(p.name)[1])):
+    for path in sorted((p for p in raft.glob("open-*") if OPEN.fullmatch(p.name)), key=lambda p: int(p.name[5:])):
         more, first = pieces_of(path, first)
         pieces += more
     return pieces

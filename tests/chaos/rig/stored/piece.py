@@ -14,8 +14,8 @@ class Piece(NamedTuple):
 
 
 def draw(pieces, rng):
-    """(piece, byte of its file). Each kind is as likely as the others, however few bytes it has: else hardly anything but
-    the bodies of jobs would be hit."""
+    """(piece, byte of its file). Each kind is as likely as the others, however few bytes it has: else hardly anything
+    but the bodies of jobs would be hit."""
     what = rng.choice(sorted({p.what for p in pieces}))
     return draw_byte([p for p in pieces if p.what == what], rng)
 

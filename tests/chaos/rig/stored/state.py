@@ -1,13 +1,14 @@
-"""The state on disk: LMDB's data format 1 on 64-bit little-endian machines (mdb.c: MDB_page, MDB_node, MDB_db, MDB_meta).
+"""The state on disk: LMDB's data format 1 on 64-bit little-endian machines (mdb.c: MDB_page, MDB_node, MDB_db,
+MDB_meta).
 
 Two root pages, of which the one with the higher transaction counts; from there the tree of the tables' names leads to
 those of `records` and `node`, and another one is the list of free pages. What is live:
 
-- of a page of a tree its head (number, kind, the bounds of its room; not the unused field `pad`), the places of its nodes,
-  and the nodes; not the room between, nor the first key of a branch, which nobody reads;
+- of a page of a tree its head (number, kind, the bounds of its room; not the unused field `pad`), the places of its
+  nodes, and the nodes; not the room between, nor the first key of a branch, which nobody reads;
 - of a value that has pages of its own the head of the first and the value, not what is behind it;
-- of the root page that counts what leads on: kind, mark, version, page size, the roots and flags of both trees, the last
-  page, the transaction. Not what LMDB tells of but never goes by: counts and depths, the address and size of the map;
+- of the root page that counts what leads on: kind, mark, version, page size, the roots and flags of both trees, the
+  last page, the transaction. Not what LMDB tells of but never goes by: counts and depths, address and size of the map;
 - not live: all other pages, the older root page, lock.mdb.
 """
 
@@ -23,6 +24,7 @@ BIG, TABLE = 1, 2
 MAGIC = 0xBEEFC0DE
 PAGE_SIZE_AT, FREE_AT, MAIN_AT, LAST_PAGE_AT, TXN_AT = 40, 40, 88, 136, 144
 TREE_FLAGS_AT, TREE_ROOT_AT = 4, 40  # in MDB_db
+BIG_VALUE = "a value in pages of its own"
 APPENDED_AT, META_RECORD = 52, b"meta"  # store_meta.h
 
 
@@ -34,7 +36,7 @@ class Root(NamedTuple):
 
 
 class State:
-    """A whole database, read at once: its node must not run, or what comes out may be of two moments."""
+    """A whole database, read at once. Of a node that runs it may be of two moments: is_of_one_moment()."""
 
     def __init__(self, path):
         self.path = path
@@ -55,6 +57,11 @@ class State:
                               u64(data, at + FREE_AT + TREE_ROOT_AT)))
         return max(found, key=lambda r: r.txn)  # the first where both are equal, as mdb_env_pick_meta does
 
+    def is_of_one_moment(self):
+        """LMDB overwrites no page of the last transaction, nor of the one before."""
+        with self.path.open("rb") as f:
+            return self.newest_root(f.read(ROOTS * self.page_size)).txn <= self.root.txn + 1
+
     # ---- pieces ----
 
     def piece(self, at, length, what):
@@ -62,10 +69,10 @@ class State:
 
     def roots(self):
         at = self.root.page * self.page_size
-        rows = [("its kind", 10, 2), ("mark and version", 16, 8), ("the page size", PAGE_SIZE_AT, 4),
-                ("the list of free pages", FREE_AT + TREE_FLAGS_AT, 2), ("the list of free pages", FREE_AT + TREE_ROOT_AT, 8),
-                ("the tables", MAIN_AT + TREE_FLAGS_AT, 2), ("the tables", MAIN_AT + TREE_ROOT_AT, 8),
-                ("the last page", LAST_PAGE_AT, 8), ("the transaction", TXN_AT, 8)]
+        rows = [("its kind", 10, 2), ("mark and version", 16, 8), ("the page size", PAGE_SIZE_AT, 4)]
+        for what, tree in (("the list of free pages", FREE_AT), ("the tables", MAIN_AT)):
+            rows += [(what, tree + TREE_FLAGS_AT, 2), (what, tree + TREE_ROOT_AT, 8)]
+        rows += [("the last page", LAST_PAGE_AT, 8), ("the transaction", TXN_AT, 8)]
         return [self.piece(at + begin, length, what) for what, begin, length in rows]
 
     def tables(self):
@@ -114,4 +121,4 @@ class State:
         base = number * self.page_size
         yield self.piece(base, 8, "the head of a value's pages")
         yield self.piece(base + 10, 6, "the head of a value's pages")
-        yield self.piece(base + PAGE_HEAD, size, "a value in pages of its own")
+        yield self.piece(base + PAGE_HEAD, size, BIG_VALUE)
