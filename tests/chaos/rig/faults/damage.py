@@ -46,6 +46,7 @@ HTTP = "127.0.0.1:11380"  # in each node's own namespace
 NODE_WORDS = ("--http", HTTP, "--scrub", "64m")
 STARTS_S, PASS_S = 60, 90
 LOOK_EVERY_S = 0.1
+REPLACE_S, REPLACE_ONCE_S = 180, 30
 NEAR = 1000  # entries: it follows
 CUT_SHARE, REPLACE_SHARE = 0.35, 0.1
 KEPT = b"kept body"  # keep.py
@@ -191,11 +192,18 @@ class Damage(Base):
         """By a new node of the same name at the same address, with a new id and nothing on its disk."""
         self.node.kill()
         shutil.rmtree(self.data)
-        address = f"{rig.net.hosts[self.target]}:{GRPC}"
         rig.join(self.target)
         self.node.start()
-        run(*rig.net.within("client"), rig.bin / "coolbeans", "replace", self.target, f"{self.target}={address}",
-            "--nodes", rig.grpc(), timeout=120)
+        words = [*rig.net.within("client"), rig.bin / "coolbeans", "replace", self.target,
+                 f"{self.target}={rig.net.hosts[self.target]}:{GRPC}", "--nodes", rig.grpc()]
+
+        def is_replaced():
+            rig.watch()
+            try:
+                return run(*words, timeout=REPLACE_ONCE_S) is not None
+            except Failed:  # nobody leads just now, or it takes longer; what is done already stays done
+                return False
+        until(f"{self.target} is replaced", REPLACE_S, is_replaced, every=0.5)
 
 
 class Closed(Damage):
