@@ -9,6 +9,7 @@ import errno
 import os
 import subprocess
 
+from lib import small_disks
 from lib.testing import until
 from rig.shell import run
 
@@ -21,6 +22,7 @@ class Disk:
         self.rig, self.name, self.kinds = rig, name, kinds
         self.base = rig.dir / f"{name}.disk"
         self.data = rig.dir / f"{name}.data" if "loss" in kinds else self.base / "data"
+        self.image = rig.dir / f"{name}.img"
         self.lossfs = None
 
     def make(self):
@@ -33,11 +35,10 @@ class Disk:
             self.mount_lossfs()
 
     def _mount_ext4(self):
-        image = self.rig.dir / f"{self.name}.img"
-        with image.open("wb") as f:
+        with self.image.open("wb") as f:
             f.truncate(SIZE_MIB << 20)
-        run("mkfs.ext4", "-q", "-m", "0", image)
-        run("mount", "-o", "loop", image, self.base)
+        run("mkfs.ext4", "-q", "-m", "0", self.image)
+        run("mount", "-o", "loop", self.image, self.base)
 
     # ---- full ----
 
@@ -58,6 +59,10 @@ class Disk:
 
     def empty(self):
         (self.base / "filler").unlink(missing_ok=True)
+
+    def flip_below(self, path, offset, bit):
+        """On the disk, not in the page cache."""
+        small_disks.flip_below(self.image, path, offset, bit)
 
     # ---- loss ----
 

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 
 from lib.testing import check, say, until
-from rig import fence, schedule, verdict
+from rig import damage, fence, room, schedule, verdict
 from rig.cluster import Rig
 from rig.faults import FAULTS
 from rig.faults.clock import environment as clock_environment
+from rig.faults.damage import NODE_WORDS, STOPPED
 from rig.ledger import state
 from rig.libraries import Libraries
 from rig.load import Load
@@ -21,7 +22,7 @@ UNSEEN = {**NOTHING, "closed": 0}
 # All that may be mixed. The clock is a mix of its own, see faults/clock.py.
 MIXED = ["kill", "kill-all", "pause", "restart", "partition", "loss", "slow", "power", "proxy-kill", "proxy-restart",
          "proxy-cut", "proxy-pause", "delay", "proxy-delay", "split", "reset"]
-DISKS = ["kill", "pause", "partition", "restart", "disk-full", "io-error"]
+DISKS = ["kill", "pause", "partition", "restart", "disk-full", "disks-full", "io-error"]
 CLOCKS = ["clock", "clock-lead", "pause", "partition", "loss", "slow", "delay"]
 
 
@@ -38,6 +39,8 @@ class Experiment:
     goals: dict = dataclasses.field(default_factory=dict)
     is_quiet: bool = False       # nothing goes wrong, so nothing may be seen
     has_view: bool = False       # clients whose state must stay as it is: view.py
+    has_room: bool = False       # room.py judges what clients saw of two full disks
+    has_kept: bool = False       # jobs that stay, and must stay as they are: keep.py
     has_libraries: bool = False  # client libraries beside the load, which see no error and no end of a connection
     has_fence: bool = False      # fence.py judges what its proxies did
     lengths: Callable = None     # instead of low and high: (rng, its number, its name, timeout of sessions) -> seconds
@@ -82,6 +85,14 @@ EXPERIMENTS = {
                             leader=True, low=0.3, high=2, has_view=True, goals=UNSEEN),
     "quiet": Experiment("no faults: no election, nothing to be seen", [], seconds=600, is_quiet=True,
                         goals={**UNSEEN, "elections": 0}),
+    "damage": Experiment("a bit of what a node stored is another, or a file of it has lost its end",
+                         [f.NAME for f in STOPPED], 100, low=0.3, high=1.5, has_kept=True, node=NODE_WORDS,
+                         goals=NOTHING),
+    "damage-running": Experiment("a bit of a node's state is another below the page cache, and it goes on",
+                                 ["damage-running"], 20, low=0.3, high=1.5, has_kept=True, node=NODE_WORDS,
+                                 goals=NOTHING),
+    "full-disks": Experiment("two disks are full at once", ["disks-full"], 10, low=4, high=10, has_room=True,
+                             goals=NOTHING),
     "mixed": Experiment("all that may come together", MIXED, seconds=300, goals=NOTHING),
     "disks": Experiment("disks that are full or fail", DISKS, seconds=300, goals=NOTHING),
     "clocks": Experiment("wall clocks that step", CLOCKS, seconds=300, goals=NOTHING),
@@ -107,7 +118,7 @@ def make_rig(options, name, e):
     return rig, clocks
 
 
-def repeat(e, options, rig, load):
+def repeat(e, options, rig, load, view):
     """`count` faults; between them all becomes one again."""
     rng = random.Random(f"repeat {options.seed}")
     faults = []
@@ -127,13 +138,16 @@ def repeat(e, options, rig, load):
         load.wait_put_after(fault.at_ns)
         took = (time.monotonic_ns() - fault.at_ns) / 1e9
         rig.wait_whole()
+        if e.has_kept:
+            view.ask()
         say(f"{i + 1}/{e.count} {fault}; puts went on within {took:.2f} s")
     return faults
 
 
 def load_words(e):
-    """Whose jobs are not all in the history must not be counted: `stats` counts those of view.py too."""
-    return ["--plain", "--lookers", "0"] if e.has_view else ["--plain"] if e.is_quiet else list(e.load)
+    """Whose jobs are not all in the history must not be counted: `stats` counts those of view.py and keep.py too."""
+    looks = [] if not (e.has_view or e.has_kept) else ["--lookers", "0"]
+    return ["--plain", *looks] if e.has_view or e.is_quiet else [*looks, *e.load]
 
 
 def hold(fault, rig, load):
@@ -146,7 +160,7 @@ def hold(fault, rig, load):
     until("the end of the fault", fault.seconds + 30, is_over)
 
 
-def mixed(e, options, rig, load):
+def mixed(e, options, rig, load, _):
     planned = schedule.draw(options.seed, e.seconds, e.faults)
     say(f"the schedule of seed {options.seed}:")
     schedule.show(planned, say)
@@ -154,7 +168,7 @@ def mixed(e, options, rig, load):
     return [fault for _, fault in planned]
 
 
-def quiet(e, _, rig, load):
+def quiet(e, _, rig, load, __):
     end, told = time.monotonic() + e.seconds, time.monotonic()
     while time.monotonic() < end:
         rig.watch()
@@ -197,9 +211,9 @@ def run(name, options):
         if clocks:
             start_again(rig)
         term = rig.terms()
-        view = Viewer(rig) if e.has_view else None
+        view = Viewer(rig) if e.has_view else Viewer(rig, "keep.py", "what is kept") if e.has_kept else None
         libraries = Libraries(rig, options.seed) if e.has_libraries else None
-        faults = act(e, options, rig, load)
+        faults = act(e, options, rig, load, view)
         if view:
             view.end()
         result = finish(name, e, options, rig, load, libraries, faults, term)
@@ -209,15 +223,17 @@ def run(name, options):
 
 def more_problems(e, rig, libraries, faults):
     """What history_check does not look for, and this experiment must not show."""
-    found = []
+    found, told = [], []
     if e.has_fence:
         found, told = fence.judge(rig, faults)
-        for line in told:
-            say(line)
+    if e.has_room:
+        found, told = room.judge(rig, faults)
+    for line in told:
+        say(line)
     if libraries:
         libraries.tell(say)
         found += libraries.problems()
-    return found
+    return found + damage.problems(faults)
 
 
 def finish(name, e, options, rig, load, libraries, faults, term):
@@ -231,7 +247,9 @@ def finish(name, e, options, rig, load, libraries, faults, term):
         libraries.join(load.history)
     rig.check_alive()
     notes = {"experiment": name, "seed": options.seed, **state(), "rate": options.rate, "elections": elections,
-             "ends": [end for d in rig.daemons() for end in d.ends], "bad_ends": rig.stop(),
+             "found": damage.counts(faults),
+             "ends": [end for d in rig.daemons() for end in d.ends],
+             "bad_ends": rig.stop(),
              "problems": more_problems(e, rig, libraries, faults)}
     extra = ["--closes-allowed=0", "--stall-max=2000"] if e.is_quiet else []
     result = verdict.judge(options, rig, faults, status, notes, extra)

@@ -1,5 +1,6 @@
 """The long runs of the rig, one line of JSON each in tests/chaos/ledger.jsonl, and what they add up to."""
 
+import collections
 import hashlib
 import json
 import pathlib
@@ -37,6 +38,8 @@ def state():
 def line_of(result):
     names = ["experiment", "commit", "src", "seed", "rate", *SUMS, "elections", "violations", "stalls"]
     line = {"date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()), **{n: result[n] for n in names}}
+    if result["found"]:
+        line["found"] = result["found"]
     line["problems"] = len(result["problems"])
     return line
 
@@ -62,7 +65,11 @@ def tell_sum():
         for line in lines:
             for fault, both in line["stalls"].items():
                 faults[fault] = faults.get(fault, 0) + both["next"]["count"]
+        found = collections.Counter()
+        for row in (row for line in lines for row in line.get("found", {}).values()):
+            found.update(row)
         print(f"{'now ' if src == now else ''}src {src} {name}: {len(lines)} runs, {total['seconds']:.0f} s, "
               f"{total['acked']} puts, lost {total['lost']}, duplicated {total['duplicated']}, errors "
               f"{total['errors']}, closed {total['closed']}; "
-              + ", ".join(f"{n} x {fault}" for fault, n in sorted(faults.items())))
+              + ", ".join(f"{n} x {fault}" for fault, n in sorted(faults.items()))
+              + ("; damage: " + ", ".join(f"{n} {word}" for word, n in sorted(found.items())) if found else ""))

@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 
+from rig import damage
 from rig.shell import Failed, run
 
 CHECK_S = 3600
@@ -125,6 +126,8 @@ def tell(result, goals, say):
         if after:
             print(f"  {name:<14} {after['count']:>5}   {after['median']:>14.3f} s {after['max']:>7.3f} s   "
                   f"{longest['median']:>14.3f} s {longest['max']:>7.3f} s")
+    for row in damage.rows(result["found"]) if result["found"] else []:
+        print(row)
     for row in goals_of(result, goals):
         print(line_of_goal(*row))
     for problem in result["problems"]:

@@ -25,6 +25,24 @@ BLOCK = 4096
 ALONE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
 
 
+def flip_below(image, path, offset, bit=2):
+    """Changes a bit of that byte of the file in the image of its disk alone: whoever reads it from the page cache sees
+    nothing."""
+    extents = subprocess.run(["filefrag", "-e", f"-b{BLOCK}", path], capture_output=True, text=True, check=True).stdout
+    block = offset // BLOCK
+    for line in extents.splitlines():
+        words = line.replace("..", " ").replace(":", " ").split()
+        if len(words) >= 5 and all(w.isdigit() for w in words[:5]) and int(words[1]) <= block <= int(words[2]):
+            at = (int(words[3]) + block - int(words[1])) * BLOCK + offset % BLOCK
+            with image.open("r+b") as f:
+                f.seek(at)
+                byte = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([byte ^ 1 << bit]))
+            return
+    check(False, f"{path} has no block {block}: {extents}")
+
+
 class Disk:
     def __init__(self, directory, name):
         self.base = directory / name
@@ -54,20 +72,7 @@ class Disk:
         (self.base / "filler").unlink(missing_ok=True)
 
     def flip_below(self, path, offset):
-        """Changes a bit of that byte of the file on the disk alone: whoever reads it from the page cache sees nothing."""
-        extents = subprocess.run(["filefrag", "-e", f"-b{BLOCK}", path], capture_output=True, text=True, check=True).stdout
-        block = offset // BLOCK
-        for line in extents.splitlines():
-            words = line.replace("..", " ").replace(":", " ").split()
-            if len(words) >= 5 and all(w.isdigit() for w in words[:5]) and int(words[1]) <= block <= int(words[2]):
-                at = (int(words[3]) + block - int(words[1])) * BLOCK + offset % BLOCK
-                with self.image.open("r+b") as f:
-                    f.seek(at)
-                    byte = f.read(1)[0]
-                    f.seek(at)
-                    f.write(bytes([byte ^ 4]))
-                return
-        check(False, f"{path} has no block {block}: {extents}")
+        flip_below(self.image, path, offset)
 
 
 class Node:
