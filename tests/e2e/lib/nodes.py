@@ -34,9 +34,8 @@ class Nodes:
         try:
             for name in self.names:
                 self.start(name)
-            for i, port in enumerate(self.ports):
-                self.spawn(f"p{i + 1}", "coolbeans-proxy", "--name", f"p{i + 1}", "--nodes", ",".join(self.grpc.values()),
-                            "-l", "127.0.0.1", "-p", port)
+            for i in range(len(self.ports)):
+                self.start_proxy(i)
             until("a connection", STARTS_S, self.connects)
         except BaseException:
             self.end(True)
@@ -63,9 +62,18 @@ class Nodes:
         if reports:
             raise Failure("reports in the logs of the daemons:\n" + "\n".join(reports[:20]))
 
+    def prefix(self, _name):
+        """Words before the program's: a program that runs it in another way."""
+        return []
+
     def spawn(self, name, program, *words):
+        command = [*self.prefix(name), self.bin / program, *words]
         with (self.dir / f"{name}.log").open("ab") as log:
-            self.process[name] = subprocess.Popen([self.bin / program, *map(str, words)], stdout=log, stderr=log)
+            self.process[name] = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
+
+    def start_proxy(self, i):
+        self.spawn(f"p{i + 1}", "coolbeans-proxy", "--name", f"p{i + 1}", "--nodes", ",".join(self.grpc.values()),
+                   "-l", "127.0.0.1", "-p", self.ports[i])
 
     def start(self, name):
         self.spawn(name, "coolbeans-node", "--name", name, "--data-dir", self.dir / name, "--cluster",

@@ -58,10 +58,8 @@ NUMBERS = {2: "id", 4: "term", 5: "leader", 6: "commit", 7: "applied", 13: "serv
 COUNTER_FIELD = 15
 
 
-def status(address):
+def read_status(reply):
     """Numbers of proto/cluster.proto's StatusReply, its counters as a dictionary."""
-    with grpc.insecure_channel(address) as channel:
-        reply = channel.unary_unary(CLUSTER_STATUS)(b"", timeout=5, wait_for_ready=True)
     result = {name: 0 for name in NUMBERS.values()} | {"counters": {}}
     for number, value in fields(reply):
         if number in NUMBERS:
@@ -70,6 +68,29 @@ def status(address):
             counter = dict(fields(value))
             result["counters"][counter[1].decode()] = counter.get(2, 0)
     return result
+
+
+def status(address):
+    """Over a connection of its own, which may take a while; Asker keeps one."""
+    with Asker(address) as asker:
+        return asker.status(wait=True)
+
+
+class Asker:
+    """Asks one node again and again, so that the time of an answer is that of the node."""
+
+    def __init__(self, address):
+        self.channel = grpc.insecure_channel(address)
+        self.call = self.channel.unary_unary(CLUSTER_STATUS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.channel.close()
+
+    def status(self, seconds=5, wait=False):
+        return read_status(self.call(b"", timeout=seconds, wait_for_ready=wait))
 
 
 def send_session(address, messages):

@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import random
+import signal
 import sys
 import time
 import traceback
@@ -59,6 +60,11 @@ def parse(p):
     options.work.mkdir(parents=True, exist_ok=True)
     print(f"SEED={options.seed}", flush=True)
     return options
+
+
+def end_by_sigterm():
+    """For drivers that are run under timeout(1): what they have started ends with them."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _run(test, options):
