@@ -62,6 +62,8 @@ void sim_faults_plan_last_act(struct sim *s);
 
 /* Entries leave the leader. */
 void sim_members_entries_sent(struct sim_node *leader);
+/* Its log has a member that is to get what there is, and then a vote. */
+void sim_members_joins(struct sim_node *leader);
 /* A change has just gone into the leader's log. */
 void sim_members_begun(struct sim_node *leader);
 /* The leader is about to be asked to remove that member. */

@@ -148,6 +148,9 @@ void sim_members_changed(struct sim_node *n)
             replica_members_are_settled(n->replica) ? "" : ", uncommitted");
     for (size_t i = 0; i < m.n; i++) {
         struct sim_node *member = &s->nodes[m.list[i].id];
+        if (m.list[i].role == REPLICA_STANDBY && core_view(n->core)->role == REPLICA_LEADER) {
+            sim_members_joins(n);
+        }
         if (m.list[i].role == REPLICA_VOTER && !member->was_voter &&
             replica_members_are_settled(n->replica)) {
             member->was_voter = true;

@@ -44,6 +44,35 @@ void sim_members_entries_sent(struct sim_node *leader)
     }
 }
 
+/* ---- the only voter dies when its own log alone says that another one has a vote too ---- */
+
+#define CATCHES_UP_NS MILLIS(300)
+
+/* What it says from now on stays in its sockets. */
+static void on_hold(void *arg)
+{
+    struct sim_node *n = arg;
+    struct replica_member list[CB_CLUSTER_NODES_MAX];
+    if (!n->is_started || !sim_is_safety(n->sim)) {
+        return;
+    }
+    size_t all = replica_members(n->replica, list);
+    for (size_t i = 0; i < all; i++) {
+        if (list[i].id != n->id) {
+            fake_world_hold(n->sim->world, n->id, list[i].id, HELD_MAX_NS);
+        }
+    }
+    sim_at(n->sim, sim_now(n->sim) + sim_between(n->sim, 0, HELD_MAX_NS), on_crash, n);
+}
+
+void sim_members_joins(struct sim_node *leader)
+{
+    struct sim *s = leader->sim;
+    if (may(s) && voters_of(leader) == 1 && sim_one_in(s, 2)) {
+        sim_at(s, sim_now(s) + sim_between(s, 0, CATCHES_UP_NS), on_hold, leader);
+    }
+}
+
 /* ---- two leaders change an even number of voters ---- */
 
 /* The first has a removal in its own log alone and is cut off. Of those that vote for the second

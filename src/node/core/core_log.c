@@ -62,7 +62,8 @@ void core_log_settle_role(struct core *c)
     }
 }
 
-/* A spare one has nothing to tell and nothing to give. */
+/* A spare one has nothing to tell and nothing to give; and the list that came with a state may be
+ * of before this member was added, and name one that the owner never knew and cannot ask. */
 static void on_members(void *data)
 {
     struct core *c = data;
@@ -70,13 +71,14 @@ static void on_members(void *data)
     uint64_t ids[CB_CLUSTER_NODES_MAX];
     size_t n = replica_members(c->replica, members);
     size_t count = 0;
+    c->env.members(c->env.data);
     for (size_t i = 0; i < n; i++) {
-        if (members[i].role != REPLICA_SPARE) {
-            ids[count++] = members[i].id;
+        uint64_t id = members[i].id;
+        if (members[i].role != REPLICA_SPARE && c->env.address_of(c->env.data, id)[0] != '\0') {
+            ids[count++] = id;
         }
     }
     core_take_members(c, ids, count);
-    c->env.members(c->env.data);
 }
 
 static void on_stranger(void *data, uint64_t id, const char *address)

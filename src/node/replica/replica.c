@@ -130,7 +130,7 @@ static void on_recv(struct raft_io *io, struct raft_message *m)
     struct replica *r = replica_of_io(io);
     replica_enter(r);
     if (replica_guard_recv(r, m)) {
-        r->raft_recv(io, m);
+        replica_voteless_recv(r, io, m);
     }
     replica_leave(r);
 }

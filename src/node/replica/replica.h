@@ -259,6 +259,7 @@ void replica_know(struct replica *r, const struct replica_member *member);
     X(g16_members_of_snapshot, "snapshots whose members were those of before the last change")     \
     X(g17_term_of_its_own,                                                                         \
       "times the only member with a vote began a term, which libraft would not")                   \
+    X(g18_asked_without_vote, "requests for a vote taken by a member that has none here")          \
     X(leaders_gone, "times the process that led was seen to be gone")                              \
     X(successions, "elections begun because of that, without waiting for a timeout")               \
     X(sends_to_unknown, "messages to an id whose address is not known")                            \

@@ -161,6 +161,10 @@ bool replica_alone_must_wait(const struct replica *r);
 /* At the end of a call into libraft. */
 void replica_alone_check(struct replica *r);
 
+/* replica_voteless.c */
+/* Hands the message to libraft. */
+void replica_voteless_recv(struct replica *r, struct raft_io *io, struct raft_message *m);
+
 /* replica_gone.c */
 /* Another member asks for a vote: is there a leader in its way? */
 void replica_gone_vote_asked(struct replica *r);

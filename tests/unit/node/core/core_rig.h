@@ -94,6 +94,7 @@ struct core_rig {
     uint64_t led_term;
     char led_by[32];
     unsigned addresses_asked;
+    uint64_t unheard_of; /* has no address */
     unsigned members_told;
     uint32_t n_others;         /* members 1 and 3, for the next boot; 0: none */
     unsigned clocks_asked[4];  /* by id: questions without an answer yet */

@@ -151,6 +151,26 @@ static void members_come_and_go(void **state)
     assert_int_equal(r->clocks_asked[3], 0);
 }
 
+/* The list that came with a state is of before this one was added, and who was removed meanwhile is
+ * on it. Nobody can ask that one: a node once ended there. */
+static void one_that_the_owner_does_not_know_is_not_asked(void **state)
+{
+    struct core_rig *r = *state;
+    r->replica.members[0] = (struct replica_member){.id = 1};
+    r->replica.members[1] = (struct replica_member){.id = 3};
+    r->replica.n_members = 2;
+    r->unheard_of = 3;
+    const struct prop_clock_word word = known(r, 0);
+    r->events.members(r->events.data);
+    answer(r, 3, &word);
+    core_rig_advance(r, ROUND);
+    assert_true(r->clocks_asked[1] == 1 && r->clocks_asked[3] == 0);
+    r->unheard_of = 0;
+    r->events.members(r->events.data);
+    core_rig_advance(r, ROUND);
+    assert_int_equal(r->clocks_asked[3], 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, init, fini)
 
 int main(void)
@@ -163,6 +183,7 @@ int main(void)
         T(the_newest_term_in_the_log_is_what_counts),
         T(a_member_tells_what_it_knows),
         T(members_come_and_go),
+        T(one_that_the_owner_does_not_know_is_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

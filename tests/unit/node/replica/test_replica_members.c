@@ -319,6 +319,21 @@ static void a_leader_that_is_not_known_is_followed(void **state)
     cluster_fini(&c);
 }
 
+/* One is left of three, and can commit alone. */
+static struct member *left_alone(struct cluster *c)
+{
+    struct member *only = settled_leader(c);
+    for (size_t i = 0; i < c->count; i++) {
+        if (&c->m[i] != only) {
+            assert_int_equal(take_out(only, c->m[i].node->id), REPLICA_CHANGE_BEGUN);
+            cluster_write(c, only, 5);
+            member_crash(&c->m[i]);
+        }
+    }
+    assert_int_equal(voters_of(only), 1);
+    return only;
+}
+
 /* g17: an entry that the disk of the only voter lost is known to a member without a vote; what
  * comes in its place is of another term. libraft would give it the same one. */
 static void the_only_voter_begins_a_term(void **state)
@@ -326,15 +341,7 @@ static void the_only_voter_begins_a_term(void **state)
     (void)state;
     struct cluster c;
     cluster_init(&c, 12);
-    struct member *only = settled_leader(&c);
-    for (size_t i = 0; i < c.count; i++) {
-        if (&c.m[i] != only) {
-            assert_int_equal(take_out(only, c.m[i].node->id), REPLICA_CHANGE_BEGUN);
-            cluster_write(&c, only, 5);
-            member_crash(&c.m[i]);
-        }
-    }
-    assert_int_equal(voters_of(only), 1);
+    struct member *only = left_alone(&c);
     uint64_t term = only->view.term;
     for (int i = 0; i < 3; i++) {
         member_crash(only);
@@ -345,6 +352,45 @@ static void the_only_voter_begins_a_term(void **state)
         cluster_write(&c, only, 3);
     }
     assert_true(member_counters(only).g17_term_of_its_own > 0);
+    cluster_fini(&c);
+}
+
+/* What it is sent once it has the log is lost; the entry that comes then is on the other's disk. */
+static bool the_last_one_knows_nothing_of_its_vote(struct cluster *c)
+{
+    const struct member *last = &c->m[c->count - 1];
+    for (size_t i = 0; i + 1 < c->count; i++) {
+        const struct member *m = &c->m[i];
+        if (m->r != NULL) {
+            uint64_t more = fake_disk_last(&m->node->disk) - fake_disk_last(&last->node->disk);
+            m->node->cut_to[last->node->id] |= last->state.count > 0 && more == 0;
+            return voters_of(m) == 2 && voters_of(last) == 1 && more == 1;
+        }
+    }
+    return false;
+}
+
+/* The one that is to have a vote has the log by then, but not the entry that says so; and the only
+ * voter has it alone, and dies. Neither can be elected without the vote of the one that has none by
+ * its own list (g18). */
+static void one_without_a_vote_grants_one(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_init(&c, 13);
+    struct member *only = left_alone(&c);
+    struct member *n4 = cluster_add_machine(&c);
+    boot(n4);
+    assert_int_equal(add(only, n4), REPLICA_CHANGE_BEGUN);
+    cluster_run_until(&c, JOIN_DEADLINE_MS, the_last_one_knows_nothing_of_its_vote);
+    member_crash(only);
+    assert_int_equal(voters_of(n4), 1);
+    only->node->cut_to[n4->node->id] = false;
+    boot(only);
+    assert_int_equal(voters_of(only), 2);
+    assert_ptr_equal(settled_leader(&c), only);
+    assert_true(member_counters(n4).g18_asked_without_vote > 0);
+    assert_int_equal(voters_of(n4), 2);
     cluster_fini(&c);
 }
 
@@ -430,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_change_that_would_stop_the_group_is_refused),
         cmocka_unit_test(a_leader_that_is_not_known_is_followed),
         cmocka_unit_test(the_only_voter_begins_a_term),
+        cmocka_unit_test(one_without_a_vote_grants_one),
         cmocka_unit_test(the_members_survive_a_restart_of_all),
         cmocka_unit_test(a_snapshot_has_the_members_of_its_index),
     };
