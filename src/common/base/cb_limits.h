@@ -145,6 +145,10 @@
 #define CB_RAFT_INSTALL_RESEND_MS 1000
 /* How long the log is kept for a member that was told to, or last asked for a part of the state. */
 #define CB_RAFT_PIN_MS 60000
+/* When it was not kept for long enough, entries come so slowly the next time that the rest of the
+ * room would last for that long, but one in CB_RAFT_SLOWEST_MS at least. */
+#define CB_RAFT_SLOW_MS 30000
+#define CB_RAFT_SLOWEST_MS 1000
 /* With less space than this a late append is a full disk, not a broken one. */
 #define CB_RAFT_DISK_FULL_BELOW (2 * CB_RAFT_SEGMENT_SIZE)
 /* An AppendEntries above this goes as several: each is received, checked and written by itself. */

@@ -266,6 +266,7 @@ void replica_know(struct replica *r, const struct replica_member *member);
     X(puts_held_for_store, "snapshots held until the state was durable")                           \
     X(truncates_held, "cuts of the log held until the stored pair was lower")                      \
     X(installs_sent, "snapshots sent to members that are too far behind for the log")              \
+    X(proposals_slowed, "entries after which the next waited for a member far behind")             \
     X(installs_repeated, "snapshots not sent again, so soon after the last")                       \
     X(markers_bad, "snapshots received with a wrong checksum")                                     \
     X(installs, "states installed")                                                                \

@@ -4,7 +4,9 @@
  * libraft sends a snapshot again whenever it has not heard from a member for one heartbeat, which
  * is what the message itself causes: so there is one at a time to each member, and none again for
  * CB_RAFT_INSTALL_RESEND_MS. While a member fetches the state no snapshot is taken here, up to a
- * bound, so that the entries that follow it stay in the log. */
+ * bound, so that the entries that follow it stay in the log. When that was not enough, and it has
+ * to fetch the state again, proposals are slowed the second time: else, beside enough load, it
+ * would never be there. */
 #include <inttypes.h>
 
 #include "common/base/cb_mem.h"
@@ -87,6 +89,7 @@ void replica_send_install(struct replica *r,
                        "again under a new id with an empty directory");
     }
     p->told_ms = p->wanted_ms = now;
+    p->is_slow |= p->told_index != 0 && p->had >= p->told_index;
     p->told_index = message->install_snapshot.last_index;
     p->had = 0;
     p->is_behind = true;
@@ -122,16 +125,40 @@ static bool is_pinned_for(struct replica *r, struct replica_peer *p)
         p->wanted_ms = replica_now_ms(r);
     }
     p->is_behind = replica_now_ms(r) - p->wanted_ms <= CB_RAFT_PIN_MS && !has_caught_up(r, p);
+    if (!p->is_behind) {
+        p->is_slow = false;
+        p->told_index = 0;
+    }
     return p->is_behind;
 }
 
 void replica_pin_log(struct replica *r)
 {
     bool pinned = false;
+    r->is_slow = false;
     for (size_t i = 0; i < CB_CLUSTER_NODES_MAX; i++) {
         pinned |= is_pinned_for(r, &r->peers[i]);
+        r->is_slow |= r->peers[i].is_slow;
     }
     replica_threshold_set(r, pinned);
+}
+
+bool replica_has_pin_room(struct replica *r)
+{
+    return !r->is_slow || r->pin_room == 0 || replica_now_ms(r) >= r->propose_at_ms;
+}
+
+/* So slowly that what is left would last for CB_RAFT_SLOW_MS, at any moment: it never ends. */
+void replica_pin_room_taken(struct replica *r, size_t len)
+{
+    if (!r->is_slow || r->pin_room == 0) {
+        return;
+    }
+    uint64_t wait_ms = CB_RAFT_SLOW_MS * len / r->pin_room;
+    r->propose_at_ms =
+        replica_now_ms(r) + (wait_ms < CB_RAFT_SLOWEST_MS ? wait_ms : CB_RAFT_SLOWEST_MS);
+    r->pin_room = r->pin_room > len ? r->pin_room - len : 1;
+    r->counters.proposals_slowed += wait_ms > 0;
 }
 
 void replica_tells_drop(struct replica *r)

@@ -16,6 +16,13 @@
 /* Entries whose sizes are known: a power of two, more than libraft keeps. */
 #define REPLICA_SIZES 4096
 
+/* Of entries: to[i] is the sum of those from `first` to i, for the newest of each slot. */
+struct replica_sizes {
+    uint64_t first, next;
+    uint64_t to[REPLICA_SIZES];
+    uint64_t snapshot, before; /* the sum up to the last snapshot, as far as it is known */
+};
+
 /* The longest sentence for the operator. */
 #define REPLICA_MESSAGE_MAX 512
 
@@ -28,6 +35,7 @@ struct replica_peer {
     uint64_t told_index; /* of the snapshot */
     uint64_t had;        /* of the log, when that was last looked at */
     bool is_behind;      /* told, and it has not come close to the end of the log yet */
+    bool is_slow;        /* it had the state, and was too far behind for the log again */
 };
 
 /* What a configuration is known by. */
@@ -85,9 +93,9 @@ struct replica {
     struct raft_transfer transfer;
 
     /* replica_disk.c */
-    uint32_t sizes[REPLICA_SIZES]; /* replica_threshold.c: by index, the newest of each slot */
-    struct cb_list disk_ops;       /* struct disk_op, in the order of libraft's calls */
-    struct cb_list finished;       /* struct disk_op: appends on disk, not yet told to libraft */
+    struct replica_sizes sizes; /* replica_threshold.c */
+    struct cb_list disk_ops;    /* struct disk_op, in the order of libraft's calls */
+    struct cb_list finished;    /* struct disk_op: appends on disk, not yet told to libraft */
     bool hold_appends;
     bool lowering;       /* the first of `disk_ops` waits for replica_lowered */
     uint64_t next_index; /* of the next entry appended */
@@ -118,7 +126,10 @@ struct replica {
     struct replica_mark install_applied; /* where the state being installed goes */
     uint64_t durable;                    /* as the owner told */
     struct replica_peer peers[CB_CLUSTER_NODES_MAX];
-    struct cb_list tells; /* replica_behind.c: InstallSnapshots on their way */
+    struct cb_list tells;   /* replica_behind.c: InstallSnapshots on their way */
+    uint64_t pin_room;      /* bytes that the log which is kept may grow by */
+    uint64_t propose_at_ms; /* no entry before then */
+    bool is_slow;           /* proposals take their time */
     struct cb_list gets;
     struct replica_mark loaded_snapshot; /* while libraft sends what snapshot_get loaded (g6) */
 };
@@ -230,6 +241,9 @@ void replica_send_install(struct replica *r,
                           raft_io_send_cb cb);
 /* Keeps the log while a member fetches the state. */
 void replica_pin_log(struct replica *r);
+/* An entry may be proposed now, as far as the room of a log that is kept goes. */
+bool replica_has_pin_room(struct replica *r);
+void replica_pin_room_taken(struct replica *r, size_t len);
 void replica_tells_drop(struct replica *r);
 
 /* replica_threshold.c */

@@ -50,7 +50,7 @@ enum replica_propose_result replica_propose(struct replica *r, struct cb_span by
     if (raft_state(&r->raft) != RAFT_LEADER) {
         return REPLICA_NOT_LEADER;
     }
-    if (replica_backlog(r) >= CB_RAFT_BACKLOG_MAX) {
+    if (replica_backlog(r) >= CB_RAFT_BACKLOG_MAX || !replica_has_pin_room(r)) {
         return REPLICA_BUSY;
     }
     uint64_t index = raft_last_index(&r->raft) + 1;
@@ -76,6 +76,7 @@ enum replica_propose_result replica_propose(struct replica *r, struct cb_span by
         CB_ASSERT(raft_state(&r->raft) == RAFT_LEADER && raft_last_applied(&r->raft) < index);
         CB_ASSERT(q->apply.index == index);
         cb_list_push_back(&r->requests, &q->link);
+        replica_pin_room_taken(r, bytes.len);
     } else {
         cb_free(q);
         result = refused(r, rv, &buf);

@@ -26,47 +26,77 @@ static unsigned at_most(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
+/* ---- how large entries are ---- */
+
+/* Of all entries whose sizes were noted in a row, up to that one. It is one of the newest
+ * REPLICA_SIZES, or none of them. */
+static uint64_t bytes_to(const struct replica_sizes *s, uint64_t index)
+{
+    return index < s->first ? 0 : s->to[index & MASK];
+}
+
 void replica_size_note(struct replica *r, uint64_t index, size_t len)
 {
-    r->sizes[index & MASK] = (uint32_t)len;
+    struct replica_sizes *s = &r->sizes;
+    bool is_known = s->first <= index && index <= s->next && s->next < index + REPLICA_SIZES;
+    if (s->next == 0 || !is_known) {
+        *s = (struct replica_sizes){.first = index}; /* behind a state that was installed */
+    }
+    s->to[index & MASK] = (index == s->first ? 0 : bytes_to(s, index - 1)) + len;
+    s->next = index + 1;
 }
 
 /* How many entries up to the last one take at most `bytes`, up to `most` of them; `most` too when
  * the log has fewer and they fit. */
 static unsigned entries_in(const struct replica *r, uint64_t bytes, unsigned most)
 {
+    const struct replica_sizes *s = &r->sizes;
     uint64_t last = r->next_index - 1;
-    uint64_t sum = 0;
-    unsigned n = 0;
-    for (; n < most && n < REPLICA_SIZES && n < last; n++) {
-        sum += r->sizes[(last - n) & MASK];
-        if (sum > bytes) {
+    for (unsigned n = 0; n < most && n < REPLICA_SIZES - 1 && n < last; n++) {
+        if (last - n >= s->next) {
+            continue; /* nothing was noted since a state was installed */
+        }
+        if (bytes_to(s, s->next - 1) - bytes_to(s, last - n - 1) > bytes) {
             return n;
         }
     }
     return most;
 }
 
-/* The newest entries take more than that; what is older than REPLICA_SIZES of them is not known. */
-static bool is_over(const struct replica *r, uint64_t bytes, uint64_t newest)
+/* Since the last snapshot. What was behind it before it was taken is remembered when it is first
+ * seen, which is soon after. */
+static uint64_t bytes_since(struct replica *r)
 {
-    unsigned n = entries_in(r, bytes, REPLICA_SIZES);
-    return n < REPLICA_SIZES && n < newest;
+    struct replica_sizes *s = &r->sizes;
+    uint64_t at = r->raft.trail.snapshot.index;
+    uint64_t oldest = s->next > REPLICA_SIZES ? s->next - REPLICA_SIZES : 0;
+    if (s->next == 0) {
+        return 0;
+    }
+    if (s->snapshot != at || s->before > bytes_to(s, s->next - 1)) {
+        uint64_t known = at < oldest ? oldest : at >= s->next ? s->next - 1 : at;
+        s->snapshot = at;
+        s->before = bytes_to(s, known);
+    }
+    return bytes_to(s, s->next - 1) - s->before;
 }
+
+/* ---- what libraft is told ---- */
 
 void replica_threshold_set(struct replica *r, bool pinned)
 {
     const struct replica_config *c = &r->config;
     uint64_t share = c->log_bytes / 3; /* one to grow by, two to keep */
-    uint64_t since = r->next_index - 1 - r->raft.trail.snapshot.index;
+    uint64_t since = bytes_since(r);
+    uint64_t pinned_most = PINNED_SHARES * share;
     unsigned threshold = c->snapshot_threshold;
     unsigned trailing = entries_in(r, 2 * share, c->snapshot_trailing);
     unsigned trailing_min = at_most(CB_RAFT_SNAPSHOT_TRAILING_MIN, c->snapshot_trailing);
-    if (is_over(r, share, since)) {
+    if (since > share) {
         threshold = at_most(CB_RAFT_SNAPSHOT_THRESHOLD_MIN, threshold);
     }
-    if (pinned && !is_over(r, PINNED_SHARES * share, since) &&
-        threshold < CB_RAFT_PINNED_ENTRIES_MAX) {
+    r->pin_room = pinned && since < pinned_most ? pinned_most - since : 0;
+    if (r->pin_room > 0 && threshold < CB_RAFT_PINNED_ENTRIES_MAX) {
         threshold = CB_RAFT_PINNED_ENTRIES_MAX;
     }
     trailing = at_least(trailing, trailing_min);

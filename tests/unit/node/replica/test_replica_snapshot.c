@@ -162,6 +162,44 @@ static void a_member_far_behind_gets_the_state(void **state)
     converge();
 }
 
+static bool is_told_again(struct cluster *all)
+{
+    (void)all;
+    return away->install_pending && member_counters(leader).installs_sent > 1;
+}
+
+/* The log was kept for it, but not for long enough: the second time entries come slowly, until it
+ * is there. */
+static void one_that_falls_behind_again_slows_the_leader(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        member_crash(&c.m[i]);
+    }
+    c.config.log_bytes = CB_KIB;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        assert_int_equal(member_boot(&c.m[i]), REPLICA_STARTED);
+    }
+    leader = cluster_elect(&c);
+    away = cluster_other(&c, leader);
+    let_fetch_begin();
+    leader = cluster_elect(&c);
+    assert_true(member_fetch(away));
+    cluster_write(&c, leader, FAR);
+    assert_int_equal(member_counters(leader).proposals_slowed, 0);
+    member_install_fetched(away);
+    cluster_run_until(&c, 60000, is_told_again); /* libraft waits for 30 s */
+    cluster_write(&c, leader, 50);
+    assert_true(member_counters(leader).proposals_slowed > 0);
+    away->hold_install = false;
+    member_install(away);
+    converge();
+    fake_world_run(c.world, 1000);
+    uint64_t slowed = member_counters(leader).proposals_slowed;
+    cluster_write(&c, leader, 50);
+    assert_int_equal(member_counters(leader).proposals_slowed, slowed);
+}
+
 static void a_member_is_told_once_while_it_fetches(void **state)
 {
     (void)state;
@@ -297,6 +335,7 @@ int main(void)
         TEST(a_restart_from_a_marker),
         TEST(a_state_behind_the_log_is_refused),
         TEST(a_member_far_behind_gets_the_state),
+        TEST(one_that_falls_behind_again_slows_the_leader),
         TEST(a_member_is_told_once_while_it_fetches),
         TEST(a_leader_is_heard_while_its_state_is_fetched),
         TEST(the_log_is_kept_while_a_state_is_fetched),
