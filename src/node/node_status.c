@@ -96,6 +96,8 @@ static void fill_counters(const struct node *n, struct wire_status *out)
         count(out, "scrub_pass_age_s", scrub.age_s);
         count(out, "scrub_damaged_segments", scrub.damaged_segments);
     }
+    count(out, "apply_longest_us", core_longest(n->core).apply_ns / 1000);
+    count(out, "drain_longest_us", core_longest(n->core).drain_ns / 1000);
     count(out, "log_digest", jsm_log_digest(machine));
     const struct core_digest_counters *d = core_digest_counters_get(n->core);
     count(out, "digest_checkpoint", d->checkpoint);

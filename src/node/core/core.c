@@ -29,6 +29,17 @@ struct jsm *core_make_machine(const struct core *c)
     return m;
 }
 
+void core_note_longest(const struct core *c, uint64_t *longest, uint64_t since_ns)
+{
+    uint64_t took_ns = cb_clock_monotonic_ns(c->env.clock) - since_ns;
+    *longest = took_ns > *longest ? took_ns : *longest;
+}
+
+struct core_longest core_longest(const struct core *c)
+{
+    return c->longest;
+}
+
 static void make_proposer(struct core *c)
 {
     const struct proposer_config config = {

@@ -88,6 +88,12 @@ struct core_digest_counters {
     uint64_t same, differ; /* what others told, against the same checkpoint here */
 };
 
+/* How long the loop was kept at once, at the most, since the start. */
+struct core_longest {
+    uint64_t apply_ns; /* by one entry */
+    uint64_t drain_ns; /* by what had changed, on its way to the store */
+};
+
 struct core_env {
     void *data;
     const struct cb_clock *clock;
@@ -189,6 +195,7 @@ void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_wo
 uint32_t core_digests_tell(const struct core *c,
                            struct core_checkpoint out[static CB_DIGESTS_TOLD]);
 const struct core_digest_counters *core_digest_counters_get(const struct core *c);
+struct core_longest core_longest(const struct core *c);
 /* What member `id` said, checked by its decoder. */
 void core_digests_answered(struct core *c,
                            uint64_t id,

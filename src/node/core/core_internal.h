@@ -92,6 +92,7 @@ struct core {
     struct core_asked asked[CB_RAFT_CONF_MAX];
     struct core_digests digests;
     struct core_space space;
+    struct core_longest longest;
     struct cb_list copies;        /* struct copy: states on their way to other members */
     uint64_t copy_number;         /* of the last one */
     bool is_stopped;              /* core_state_stop */
@@ -106,6 +107,8 @@ struct core {
 /* One without a state. */
 struct jsm *core_make_machine(const struct core *c);
 
+/* `longest`, or the time since then when that is longer. */
+void core_note_longest(const struct core *c, uint64_t *longest, uint64_t since_ns);
 _Noreturn void core_die(struct core *c, const char *fmt, ...) CB_PRINTF(2, 3);
 
 /* `ids`: all members, this one too if it is one. */

@@ -17,7 +17,9 @@ static void on_apply(void *data, const struct replica_entry *e)
                  "from the others: upgrade it, or rebuild it under a new id",
                  e->index, entry_strerror(result));
     }
+    uint64_t begun_ns = cb_clock_monotonic_ns(c->env.clock);
     jsm_apply(c->machine, e->index, &entry);
+    core_note_longest(c, &c->longest.apply_ns, begun_ns);
     core_span_applied(c, e->index, e->term, e->live);
     core_digest_note(c);
     if (c->watch != NULL) {

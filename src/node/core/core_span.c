@@ -75,7 +75,9 @@ static void commit(struct core *c)
     struct core_spans *s = &c->spans;
     struct store_batch *batch = store_batch_create();
     const struct jsm_record_sink sink = {batch, put_record, del_record};
+    uint64_t begun_ns = cb_clock_monotonic_ns(c->env.clock);
     jsm_drain(c->machine, &sink);
+    core_note_longest(c, &c->longest.drain_ns, begun_ns);
     s->committing = s->applied;
     s->committing.log_digest = jsm_log_digest(c->machine);
     s->committing.state_digest = jsm_state_digest(c->machine);
