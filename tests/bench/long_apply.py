@@ -15,9 +15,10 @@ Clients of the other proxies look all the time. Of a kick and of the end of a se
 each answer, and never nothing once any of them has seen all. Delays end one by one, so there no job may be ready before
 its time, and none may go back. It fails when a term or the leader is another afterwards, or a count is ever wrong.
 
-A node has no counter of its longest apply. While it is busy it answers nothing, so each is asked for its status every
-25 ms: the longest answer says how long its loop was kept, but for at most these 25 ms. When the machine itself was
-busy, this and the load's longest answer are that; how late a process wakes up that does nothing tells (a column).
+Nodes tell their longest apply and drain since their start. While it is busy a node answers nothing, so each is asked
+for its status every 25 ms too: the longest answer says how long its loop was kept, but for at most these 25 ms. When
+the machine itself was busy, this and the load's longest answer are that; how late a process wakes up that does nothing
+tells (a column).
 """
 
 import collections
@@ -455,6 +456,9 @@ class Event:
                      *(f"{x * MS:.0f} ms" for x in (self.load["longest"], load["longest"], *longest)),
                      *(f"{x * MS:.0f} ms" for x in (self.late, late)), words])
         say(f"  entries without items: {self.usual:.1f} a second before, {counters['proposer_entries_empty']} with it")
+        nodes = self.c.all_status().values()
+        apply, drain = (max(s["counters"][n] for s in nodes) / MS for n in ("apply_longest_us", "drain_longest_us"))
+        say(f"  at the most since the start: an apply {apply:.1f} ms, a drain {drain:.1f} ms")
         slowest = ", ".join(f"{n} {w['longest'] * MS:.0f} ms" for n, w in watch.items())
         say(f"  longest answer to the load {load['longest'] * MS:.0f} ms (before: {self.load['longest'] * MS:.0f}), of"
             f" {load['jobs']} jobs; status of {slowest}")
