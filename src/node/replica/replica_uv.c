@@ -17,6 +17,7 @@
 #include "common/base/cb_mem.h"
 #include "node/replica/replica_internal.h"
 #include "node/replica/replica_net.h"
+#include "node/replica/replica_scrub.h"
 
 /* libraft's retry of a failed write corrupts memory; the watchdog must come first. */
 #define DISK_RETRY_AFTER_WATCHDOG_MS 5000
@@ -248,8 +249,20 @@ static void listen_for_others(struct replica_uv *u)
     }
 }
 
+/* libraft frees a buffer twice where a batch goes on behind the end of an open segment. */
+static void check_open_segments(const struct replica_uv *u)
+{
+    char sentence[REPLICA_SCRUB_TEXT_MAX];
+    if (!replica_scrub_open_segments(u->dir, sentence)) {
+        cb_die("the raft log is damaged: %s; this member must be added again under a new id with "
+               "an empty directory",
+               sentence);
+    }
+}
+
 enum replica_start_result replica_uv_start(struct replica_uv *u)
 {
+    check_open_segments(u);
     listen_for_others(u);
     /* libuv runs check handles last started first: ours has to run after raft_uv's. */
     int rv = uv_check_init(u->loop, &u->check);
