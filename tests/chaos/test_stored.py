@@ -74,6 +74,11 @@ class Log(Folder):
         self.assertEqual({p.path.name for p in log.metadata(self.dir)}, {"metadata1"})
         self.assertEqual(live_bytes(log.metadata(self.dir)), list(range(32)))
 
+    def test_our_own_term_and_vote(self):
+        self.write("term-vote", b"coolvote" + struct.pack("<4Q", 1, 9, 2, 77))
+        self.assertEqual(live_bytes(log.term_vote(self.dir)), list(range(40)))
+        self.assertEqual(log.term_and_vote(self.dir), (9, 2))
+
     def test_the_newest_marker(self):
         for name in ("snapshot-2-900-5", "snapshot-10-100-7", "snapshot-9-99-8"):
             self.write(name, bytes(24))

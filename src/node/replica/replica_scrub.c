@@ -30,6 +30,7 @@
 #define BATCH_HEAD 8           /* the two checksums */
 #define ENTRY_HEAD 16
 #define CRC_POLYNOMIAL 0x04c11db7u
+#define ENTRIES_MAX (8 * CB_MIB / 32) /* libraft's max_n: of a batch, when it is loaded */
 
 struct segment {
     char path[PATH_MAX];
@@ -76,6 +77,15 @@ static bool damaged(struct scrub *s, const struct segment *g, size_t at, const c
     return false;
 }
 
+static size_t entries_size(const uint8_t *head, uint64_t n)
+{
+    size_t size = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        size += (size_t)cb_load_le(head + 8 + i * ENTRY_HEAD + 12, 4);
+    }
+    return size;
+}
+
 /* The batch at `*at`, which moves behind it; its entries are added to `*count`. */
 static bool check_batch(struct scrub *s, const struct segment *g, size_t *at, uint64_t *count)
 {
@@ -90,10 +100,7 @@ static bool check_batch(struct scrub *s, const struct segment *g, size_t *at, ui
     if (crc_of(s, head, head_len) != cb_load_le(p, 4)) {
         return damaged(s, g, *at, "the head of a batch does not match its checksum");
     }
-    size_t size = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        size += (size_t)cb_load_le(head + 8 + i * ENTRY_HEAD + 12, 4);
-    }
+    size_t size = entries_size(head, n);
     if (size > left - BATCH_HEAD - head_len) {
         return damaged(s, g, *at, "a batch goes on behind the end of the file");
     }
@@ -119,6 +126,79 @@ static bool check_segment(struct scrub *s, const struct segment *g)
     }
     return count == g->last - g->first + 1 ||
            damaged(s, g, at, "it has not the entries of its name");
+}
+
+/* ---- an open one ---- */
+
+static bool is_zero(const struct segment *g, size_t from)
+{
+    for (size_t i = from; i < g->len; i++) {
+        if (g->bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Fewer bytes than a batch begins with. libraft fills a segment up to its last byte, so that a
+ * crash can leave 8 zeros, and it frees a buffer twice there: without them it reads the file. */
+static bool check_rest(struct scrub *s, const struct segment *g, size_t at)
+{
+    if (!is_zero(g, at)) {
+        return damaged(s, g, at, "a batch goes on behind the end of the file");
+    }
+    return truncate(g->path, (off_t)at) == 0 || damaged(s, g, at, strerror(errno));
+}
+
+/* As uvLoadEntriesBatch does it: the batch at `*at`, which moves behind it, to the end of the file
+ * where libraft takes what follows for a write that a crash has cut off. */
+static bool check_open_batch(struct scrub *s, const struct segment *g, size_t *at)
+{
+    const uint8_t *p = g->bytes + *at;
+    size_t left = g->len - *at;
+    if (left < BATCH_HEAD + 8) {
+        bool is_sound = check_rest(s, g, *at);
+        *at = g->len;
+        return is_sound;
+    }
+    const uint8_t *head = p + BATCH_HEAD;
+    uint64_t n = cb_load_le(head, 8);
+    if (n == 0 || n > ENTRIES_MAX) {
+        *at = g->len;
+        return true;
+    }
+    size_t head_len = 8 + (size_t)n * ENTRY_HEAD;
+    if (head_len > left - BATCH_HEAD) {
+        return damaged(s, g, *at, "a batch goes on behind the end of the file");
+    }
+    if (crc_of(s, head, head_len) != cb_load_le(p, 4)) {
+        *at = g->len;
+        return true;
+    }
+    size_t size = entries_size(head, n);
+    if (size > left - BATCH_HEAD - head_len) {
+        return damaged(s, g, *at, "a batch goes on behind the end of the file");
+    }
+    bool is_whole = crc_of(s, head + head_len, size) == cb_load_le(p + 4, 4);
+    *at = is_whole ? *at + BATCH_HEAD + head_len + size : g->len;
+    return true;
+}
+
+static bool check_open_segment(struct scrub *s, const struct segment *g)
+{
+    size_t at = 8;
+    if (g->len == 0 || (g->len >= at && is_zero(g, 0))) {
+        return true; /* prepared, or a crash has cut that off */
+    }
+    if (g->len <= at || cb_load_le(g->bytes, 8) != FORMAT) {
+        return damaged(s, g, 0, "it does not begin as a segment of the log");
+    }
+    while (at < g->len) {
+        if (!check_open_batch(s, g, &at)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- its file ---- */
@@ -214,7 +294,18 @@ static bool parse_name(const char *name, struct segment *g)
     return g->first != 0 && g->first <= g->last;
 }
 
-bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env)
+/* "open-N", as libraft knows them. */
+static bool parse_open_name(const char *name)
+{
+    return strncmp(name, "open-", 5) == 0 && name[5] != 0 && strlen(name) <= NAME_LEN &&
+           strspn(name + 5, "0123456789") == strlen(name + 5);
+}
+
+/* Calls `fn` for each segment that `is_open` says, until it returns false. */
+static bool for_each_segment(const char *dir,
+                             struct scrub *s,
+                             bool is_open,
+                             bool (*fn)(struct scrub *s, struct segment *g))
 {
     char path[PATH_MAX - NAME_LEN - 2];
     struct segment g;
@@ -225,18 +316,44 @@ bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env
     if (d == NULL) {
         return true; /* there is no log yet */
     }
-    struct scrub s = {.env = env};
-    make_crc_table(s.crc_table);
+    make_crc_table(s->crc_table);
     bool go_on = true;
     const struct dirent *e;
     while (go_on && (e = readdir(d)) != NULL) {
         g = (struct segment){.len = 0};
-        if (parse_name(e->d_name, &g)) {
+        if (is_open ? parse_open_name(e->d_name) : parse_name(e->d_name, &g)) {
             (void)snprintf(g.path, sizeof(g.path), "%s/%.*s", path, NAME_LEN, e->d_name); /* fits */
-            go_on = scrub_segment(&s, &g);
+            go_on = fn(s, &g);
         }
     }
     (void)closedir(d);
-    free(s.buf);
+    free(s->buf);
     return go_on;
+}
+
+bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env)
+{
+    struct scrub s = {.env = env};
+    return for_each_segment(dir, &s, false, scrub_segment);
+}
+
+static bool look_at_open(struct scrub *s, struct segment *g)
+{
+    return read_segment(s, g) == READ_ALL && check_open_segment(s, g);
+}
+
+static bool no_pace(void *data, size_t bytes)
+{
+    (void)data;
+    (void)bytes;
+    return true;
+}
+
+bool replica_scrub_open_segments(const char *dir, char sentence[static REPLICA_SCRUB_TEXT_MAX])
+{
+    const struct replica_scrub_env env = {.pace = no_pace};
+    struct scrub s = {.env = &env};
+    bool is_sound = for_each_segment(dir, &s, true, look_at_open);
+    memcpy(sentence, s.sentence, sizeof(s.sentence));
+    return is_sound;
 }

@@ -2,8 +2,8 @@
  * a start only, all of them, and has the entries in memory until then: one that is damaged harms
  * nobody before a restart, which it then makes impossible; and a later snapshot takes it away.
  *
- * Not checked: open segments, which are being written; the two small files with term and vote;
- * snapshots, which are markers.
+ * Not checked by it: open segments, which are being written (before a start they are, see below);
+ * the files with term and vote; snapshots, which are markers.
  *
  * Owns:     nothing between calls.
  * Threads:  any; libraft writes and removes files meanwhile.
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "common/base/cb_assert.h"
 
 #define REPLICA_SCRUB_TEXT_MAX 4608 /* a path and a few words */
 
@@ -28,5 +30,12 @@ struct replica_scrub_env {
 /* One pass over the segments that are there, below the data directory `dir`; false when `pace`
  * ended it. */
 bool replica_scrub_segments(const char *dir, const struct replica_scrub_env *env);
+
+/* Before libraft reads them, when nobody uses the log: false when libraft would not survive an open
+ * segment, or refuses it: a batch goes on behind the end of its file, or it does not begin as one;
+ * `sentence` says which and where. What a crash leaves is sound, and ends where libraft cuts it
+ * off; a rest of less than a batch's beginning, all zeros, is taken from the file. */
+CB_MUST_USE bool replica_scrub_open_segments(const char *dir,
+                                             char sentence[static REPLICA_SCRUB_TEXT_MAX]);
 
 #endif

@@ -17,6 +17,8 @@
 #include "common/base/cb_mem.h"
 #include "node/replica/replica_internal.h"
 #include "node/replica/replica_net.h"
+#include "node/replica/replica_scrub.h"
+#include "node/replica/replica_vote.h"
 
 /* libraft's retry of a failed write corrupts memory; the watchdog must come first. */
 #define DISK_RETRY_AFTER_WATCHDOG_MS 5000
@@ -30,6 +32,7 @@ struct replica_uv {
     struct uv_loop_s *loop;
     struct replica *r;
     struct replica_net net;
+    struct replica_vote vote;
     uv_check_t check;
     unsigned disk_retry_ms; /* of a disk that is not full */
     uint64_t looked_ms;     /* when it was last asked whether it is */
@@ -150,6 +153,50 @@ static uint64_t free_bytes(void *data)
     return (uint64_t)s.f_bavail * s.f_frsize;
 }
 
+/* --- term and vote --- */
+
+static struct replica_vote *vote_of(struct raft_io *io)
+{
+    return &CB_CONTAINER(io, struct replica_uv, net.io)->vote;
+}
+
+static int io_init(struct raft_io *io, raft_id id, const char *address)
+{
+    return replica_vote_init(vote_of(io), io, id, address);
+}
+
+static int io_load(struct raft_io *io,
+                   raft_term *term,
+                   raft_id *voted_for,
+                   struct raft_snapshot **snapshot,
+                   raft_index *start_index,
+                   struct raft_entry *entries[],
+                   size_t *n_entries)
+{
+    return replica_vote_load(vote_of(io), io, term, voted_for, snapshot, start_index, entries,
+                             n_entries);
+}
+
+static int io_set_term(struct raft_io *io, raft_term term)
+{
+    return replica_vote_set_term(vote_of(io), io, term);
+}
+
+static int io_set_vote(struct raft_io *io, raft_id id)
+{
+    return replica_vote_set_vote(vote_of(io), io, id);
+}
+
+static void wrap_vote(struct replica_uv *u, const char *path)
+{
+    struct raft_io *io = &u->net.io;
+    replica_vote_open(&u->vote, io, path);
+    io->init = io_init;
+    io->load = io_load;
+    io->set_term = io_set_term;
+    io->set_vote = io_set_vote;
+}
+
 /* --- open and start --- */
 
 static void init_io(struct replica_uv *u,
@@ -173,6 +220,7 @@ static void init_io(struct replica_uv *u,
     raft_uv_set_disk_retry(io, u->disk_retry_ms);
     raft_uv_set_auto_recovery(io, false); /* it would drop acknowledged entries */
     raft_uv_set_tracer(io, NULL);
+    wrap_vote(u, path);
 }
 
 static void init_net(struct replica_uv *u,
@@ -248,8 +296,20 @@ static void listen_for_others(struct replica_uv *u)
     }
 }
 
+/* libraft frees a buffer twice where a batch goes on behind the end of an open segment. */
+static void check_open_segments(const struct replica_uv *u)
+{
+    char sentence[REPLICA_SCRUB_TEXT_MAX];
+    if (!replica_scrub_open_segments(u->dir, sentence)) {
+        cb_die("the raft log is damaged: %s; this member must be added again under a new id with "
+               "an empty directory",
+               sentence);
+    }
+}
+
 enum replica_start_result replica_uv_start(struct replica_uv *u)
 {
+    check_open_segments(u);
     listen_for_others(u);
     /* libuv runs check handles last started first: ours has to run after raft_uv's. */
     int rv = uv_check_init(u->loop, &u->check);
@@ -308,6 +368,7 @@ void replica_uv_bootstrap(const char *dir, const struct replica_config *config)
     make_dir(made);
     for_each_file(made, remove_file, NULL); /* of an attempt that was cut off */
     bootstrap_in(made, config);
+    replica_vote_create(made, 1); /* as raft_bootstrap has */
     sync_dir(made);
     if (rename(made, path) != 0) {
         cb_die("cannot rename %s to %s: %s", made, path, strerror(errno));

@@ -13,6 +13,8 @@ It must be found, before anybody is served by it. How it was, a word of FOUND:
     older     it started from what was stored before, which is kept on purpose: the marker before (libraft skips one
               whose checksum is wrong and says nothing; the log still reaches back that far), the state before the last
               commit (LMDB's other root page; a crash within the commit leaves the same, and the log has the rest)
+    overruled of libraft's files with term and vote: its log says that it started with those that it had stored, by the
+              file of our own that has a checksum
 
 Anything else makes the run fail:
 
@@ -39,7 +41,7 @@ from rig.shell import Failed, run
 from rig.stored import log, piece
 from rig.stored.state import BIG_VALUE, State
 
-FOUND = ["refused", "unnamed", "ended", "torn", "older"]
+FOUND = ["refused", "unnamed", "ended", "torn", "older", "overruled"]
 MISSED, STUCK, CRASHED = "MISSED", "STUCK", "CRASHED"
 BAD = [MISSED, STUCK, CRASHED]
 HTTP = "127.0.0.1:11380"  # in each node's own namespace
@@ -48,7 +50,7 @@ STARTS_S, PASS_S = 60, 90
 LOOK_EVERY_S = 0.1
 REPLACE_S, REPLACE_ONCE_S = 180, 30
 NEAR = 1000  # entries: it follows
-CUT_SHARE, REPLACE_SHARE = 0.35, 0.1
+CUT_SHARE, REPLACE_SHARE, OURS_SHARE = 0.35, 0.1, 0.5
 KEPT = b"kept body"  # keep.py
 SENTENCE, TAKES_PART = "fatal: ", "raft.role "  # how lines of a log begin
 
@@ -101,6 +103,10 @@ class Damage(Base):
         """None, or the word for why the node may have started."""
         return None
 
+    def is_borne_out(self, lines):
+        """Whether the log of a node that has started bears that word out."""
+        return True
+
     # ---- the harm ----
 
     def start(self, rig):
@@ -128,7 +134,7 @@ class Damage(Base):
         self.node.start()
         self.node.wanted = False  # it is not started again by rig.watch()
         came = self.wait(rig, STARTS_S, lambda: self.follows(rig))
-        if came and came != "ended" and not excuse:
+        if came and came != "ended" and not (excuse and self.is_borne_out(self.lines())):
             came = self.wait(rig, PASS_S, lambda: self.passed(rig))
             excuse = MISSED
         lines = self.lines()
@@ -230,12 +236,23 @@ class Opened(Damage):
         return "torn" if self.hit.piece.index > state.appended else None
 
 
-class Metadata(Damage):
-    """Of the term and the vote."""
+class Votes(Damage):
+    """Of the term and the vote, in our file or in libraft's."""
     NAME = "damage-vote"
 
+    def is_there(self, data):
+        return (data / "raft" / log.TERM_VOTE).exists()
+
     def live(self, data):
-        return log.metadata(data / "raft")
+        return log.term_vote(data / "raft") if self.rng.random() < OURS_SHARE else log.metadata(data / "raft")
+
+    def excuse(self, rig):
+        return None if self.hit.piece.path.name == log.TERM_VOTE else "overruled"
+
+    def is_borne_out(self, lines):
+        term, vote = log.term_and_vote(self.whole / "raft")
+        said = [line for line in lines if line.startswith("raft.vote ")]
+        return bool(said) and said[0].endswith(f" term={term} vote={vote}")
 
 
 class Marker(Damage):
@@ -347,5 +364,5 @@ class FreeList(Tables):
         return State(data / "state/db/data.mdb").free_list()
 
 
-STOPPED = [Closed, Opened, Tables, Marker, MarkerMembers, Identity, Root, Metadata, FreeList]
+STOPPED = [Closed, Opened, Tables, Marker, MarkerMembers, Identity, Root, Votes, FreeList]
 FAULTS = [*STOPPED, Running]

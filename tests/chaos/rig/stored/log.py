@@ -2,7 +2,8 @@
 
     FIRST-LAST               a closed segment: u64 1 | batches up to its end
     open-N                   one that is written: the same, then zeros up to its size; or all zeros, prepared
-    metadata1, metadata2     u64 1 | u64 version | u64 term | u64 vote; the greater version counts
+    term-vote                ours (replica_vote.c): 8 bytes | u64 1 | u64 term | u64 vote | u64 checksum
+    metadata1, metadata2     u64 1 | u64 version | u64 term | u64 vote; the greater version counts for libraft
     snapshot-TERM-INDEX-MS   the marker (design D7); beside it .meta with the members
 
 A batch is u32 crc of its head | u32 crc of its entries | the head: u64 n, n times { u64 term | u8 kind | 3 bytes |
@@ -10,8 +11,9 @@ u32 size } | the entries. What is live:
 
 - of closed segments all: a start reads each of those that lead without a gap to the newest one, from end to end;
 - of open ones the batches and the format, not the zeros behind them;
-- of the metadata the file with the greater version, all of it. The other one would be used by a node that does not find
-  this one: it is no copy, but the term and the vote of before;
+- of term and vote all of our file, which counts, and the metadata with the greater version, all of it: what libraft
+  would go by. The other one of these would be used by it where it does not find this one: it is no copy, but the term
+  and the vote of before;
 - of the markers the newest, with its .meta. The one before is read only where this one is refused.
 """
 
@@ -25,6 +27,7 @@ OPEN = re.compile(r"open-(\d+)")
 MARKER = re.compile(r"snapshot-(\d+)-(\d+)-(\d+)")
 FORMAT_SIZE, CRC_SIZE, ENTRY_HEAD, SIZE_AT = 8, 8, 16, 12
 METADATA_SIZE = 32
+TERM_VOTE = "term-vote"
 METADATA = [("the format", 0), ("the version", 8), ("the term", 16), ("the vote", 24)]
 
 
@@ -87,6 +90,16 @@ def metadata(raft):
         return []
     newest = max(paths, key=lambda p: u64(p.read_bytes(), 8))
     return [Piece(newest, at, 8, what) for what, at in METADATA]
+
+
+def term_vote(raft):
+    path = raft / TERM_VOTE
+    return [Piece(path, 0, path.stat().st_size, "term and vote with their checksum")]
+
+
+def term_and_vote(raft):
+    data = (raft / TERM_VOTE).read_bytes()
+    return u64(data, 16), u64(data, 24)
 
 
 def markers(raft):

@@ -415,6 +415,28 @@ static void a_directory_has_one_user(void **state)
     assert_int_equal(exit_status_of(second_user), 1);
 }
 
+static void a_cut_open_segment_ends_it_with_a_sentence(void **state)
+{
+    (void)state;
+    struct replica_config config = config_of(0);
+    replica_uv_bootstrap(dirs[0], &config);
+    char path[160];
+    uint8_t bytes[4096];
+    snprintf(path, sizeof path, "%s/raft/0000000000000001-0000000000000001", dirs[0]);
+    int fd = open(path, O_RDONLY);
+    ssize_t len = read(fd, bytes, sizeof bytes);
+    assert_true(fd >= 0 && len > 8);
+    close(fd);
+    snprintf(path, sizeof path, "%s/raft/open-1", dirs[0]);
+    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    /* A batch that is whole, and one that is not: libraft alone dies by a signal. */
+    assert_int_equal(write(fd, bytes, (size_t)len), len);
+    assert_int_equal(write(fd, bytes + 8, (size_t)len - 16), len - 16);
+    close(fd);
+    assert_int_equal(exit_status_of(second_user), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -423,7 +445,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(a_killed_leader_loses_nothing), TEST(all_are_killed_and_come_back),
         TEST(strangers_end_nobody),          TEST(a_directory_is_bootstrapped_once),
-        TEST(a_directory_has_one_user),
+        TEST(a_directory_has_one_user),      TEST(a_cut_open_segment_ends_it_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
