@@ -11,6 +11,7 @@
 #include "common/base/cb_limits.h"
 #include "common/base/cb_mem.h"
 #include "node/store/store_env_internal.h"
+#include "node/store/store_free.h"
 
 #define MAP_SIZE_MIN CB_MIB
 /* Below this a failing map is not for want of address space. */
@@ -42,6 +43,8 @@ store_env_result(const struct store_env *e, int rc, const char *what, struct sto
     case MDB_INVALID:
     case MDB_INCOMPATIBLE:
     case MDB_CURSOR_FULL:
+    case MDB_PAGE_FULL:
+    case MDB_BAD_TXN: /* every failed call ends its transaction here: LMDB met damage on its own */
         result = STORE_CORRUPT;
         break;
     case MDB_VERSION_MISMATCH:
@@ -102,6 +105,7 @@ int store_env_put(
 
 enum store_result store_env_get_meta(struct store_env *e,
                                      MDB_txn *txn,
+                                     uint64_t state_txn,
                                      struct store_meta *out,
                                      struct store_error *err)
 {
@@ -114,13 +118,20 @@ enum store_result store_env_get_meta(struct store_env *e,
     if (rc != 0) {
         return store_env_result(e, rc, "read the meta record", err);
     }
-    return store_meta_decode(store_span(v), e->path, out, err);
+    uint64_t found;
+    enum store_result result = store_meta_decode_stored(store_span(v), e->path, out, &found, err);
+    if (result == STORE_OK && found != STORE_META_NO_TXN && found != state_txn) {
+        return store_fail(err, STORE_CORRUPT,
+                          "%s/data.mdb: the root page is of transaction %llu, its state of %llu",
+                          e->path, (unsigned long long)state_txn, (unsigned long long)found);
+    }
+    return result;
 }
 
 int store_env_put_meta(struct store_env *e, MDB_txn *txn, const struct store_meta *meta)
 {
     struct cb_buf bytes = CB_BUF_NULL;
-    store_meta_encode(meta, &bytes);
+    store_meta_encode_stored(meta, mdb_txn_id(txn), &bytes);
     MDB_val k = store_val(cb_span_str(STORE_META_KEY));
     MDB_val v = store_val(cb_buf_span(&bytes));
     int rc = mdb_put(txn, e->node, &k, &v, 0);
@@ -140,7 +151,7 @@ int store_env_write_error(const struct store_env *e, int rc)
 static void on_lmdb_assert(MDB_env *env, const char *what)
 {
     const struct store_env *e = mdb_env_get_userctx(env);
-    cb_die("database %s is damaged (%s): rebuild this node's data from the others", e->path, what);
+    cb_die("database %s is damaged (%s): rebuild this node under a new id", e->path, what);
 }
 
 /* NOTLS: a read transaction belongs to its caller, not to the thread. NOLOCK: see store_env.h. */
@@ -205,7 +216,7 @@ static int extend_file(struct store_env *e)
 static int open_tables(struct store_env *e, enum store_env_mode mode)
 {
     MDB_txn *txn;
-    bool create = mode != STORE_ENV_EXISTING;
+    bool create = mode == STORE_ENV_NEW || mode == STORE_ENV_NEW_BULK;
     int rc = mdb_txn_begin(e->env, NULL, create ? 0 : MDB_RDONLY, &txn);
     if (rc != 0) {
         return rc;
@@ -241,14 +252,16 @@ static uint32_t root_page_size(int fd, off_t at)
     return size >= 512 && size <= 65536 && (size & (size - 1)) == 0 ? size : 0;
 }
 
-static bool roots_are_sound(int fd)
+/* 0: they are not sound. */
+static uint32_t size_of_roots(int fd)
 {
     uint32_t size = root_page_size(fd, 0);
-    return size != 0 && root_page_size(fd, (off_t)size) == size;
+    return size != 0 && root_page_size(fd, (off_t)size) == size ? size : 0;
 }
 
 /* What LMDB trusts and this must not: it also takes an empty file for a new database. */
-static enum store_result check_file(const struct store_env *e, struct store_error *err)
+static enum store_result
+check_file(const struct store_env *e, size_t map_size, bool is_ours, struct store_error *err)
 {
     char file[4096];
     if (snprintf(file, sizeof(file), "%s/data.mdb", e->path) >= (int)sizeof(file)) {
@@ -259,9 +272,15 @@ static enum store_result check_file(const struct store_env *e, struct store_erro
         enum store_result result = errno == ENOENT ? STORE_CORRUPT : STORE_IO;
         return store_fail(err, result, "%s: %s", file, strerror(errno));
     }
-    bool is_sound = roots_are_sound(fd);
+    uint32_t page_size = size_of_roots(fd);
+    enum store_result result = STORE_OK;
+    if (page_size == 0) {
+        result = store_fail(err, STORE_CORRUPT, "%s is no database any more", file);
+    } else if (!is_ours) {
+        result = store_free_check(fd, page_size, map_size, file, err);
+    }
     (void)close(fd); /* opened for reading */
-    return is_sound ? STORE_OK : store_fail(err, STORE_CORRUPT, "%s is no database any more", file);
+    return result;
 }
 
 enum store_result store_env_open(const char *path,
@@ -273,12 +292,14 @@ enum store_result store_env_open(const char *path,
     struct store_env *e = cb_calloc(1, sizeof(*e));
     e->path = cb_strdup(path);
     atomic_init(&e->refs, 1);
-    enum store_result result = mode == STORE_ENV_EXISTING ? check_file(e, err) : STORE_OK;
+    bool exists = mode == STORE_ENV_EXISTING || mode == STORE_ENV_FILLED;
+    enum store_result result =
+        exists ? check_file(e, map_size, mode == STORE_ENV_FILLED, err) : STORE_OK;
     if (result == STORE_OK) {
         int rc = open_with_fallback(e, map_size, mode);
         rc = rc == 0 ? extend_file(e) : rc;
         rc = rc == 0 ? open_tables(e, mode) : rc;
-        rc = mode == STORE_ENV_EXISTING ? rc : store_env_write_error(e, rc);
+        rc = exists ? rc : store_env_write_error(e, rc);
         result = store_env_result(e, rc, "open the database", err);
     }
     struct store_meta meta;

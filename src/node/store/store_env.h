@@ -15,6 +15,10 @@
  * whole one of the commit before; the replica notices by its snapshot marker, or replays the log
  * from there.
  *
+ * What LMDB keeps without any checksum is compared with the rest before it reads an existing
+ * database: where each page is (store_free.h), and the number of the root page's transaction, which
+ * each commit writes into the meta record too.
+ *
  * Every commit is fully durable: neither NOSYNC nor NOMETASYNC. NOMETASYNC would save one write of
  * 4 KiB per commit, and then the last commit reported could still be undone by a power failure
  * while the log behind it is already gone (design D6, D7). WRITEMAP is off: a stray pointer must
@@ -31,8 +35,9 @@
 struct store_env;
 
 enum store_env_mode {
-    STORE_ENV_EXISTING,
-    STORE_ENV_NEW, /* whole at once: with an empty meta record */
+    STORE_ENV_EXISTING, /* every page of it is accounted for first (store_free.h) */
+    STORE_ENV_FILLED,   /* the same, which this process has just written: not looked at again */
+    STORE_ENV_NEW,      /* whole at once: with an empty meta record */
     /* Not whole until store_bulk.h has put the meta record. It is opened without LMDB's locks, so
      * that a transaction that writes is not bound to a thread: one at a time uses it, and whoever
      * is to read it opens it anew. */

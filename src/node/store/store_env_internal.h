@@ -55,8 +55,12 @@ int store_env_put(MDB_cursor *cursor,
                   unsigned flags);
 
 enum store_result store_env_begin_read(struct store_env *e, MDB_txn **txn, struct store_error *err);
+/* `state_txn` is the transaction whose state `txn` sees: its own number when it reads, the one
+ * before when it writes and has not put the meta record yet. STORE_CORRUPT: another one wrote it.
+ */
 enum store_result store_env_get_meta(struct store_env *e,
                                      MDB_txn *txn,
+                                     uint64_t state_txn,
                                      struct store_meta *out,
                                      struct store_error *err);
 int store_env_put_meta(struct store_env *e, MDB_txn *txn, const struct store_meta *meta);

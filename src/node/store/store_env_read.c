@@ -16,7 +16,7 @@ store_env_meta(struct store_env *e, struct store_meta *out, struct store_error *
     MDB_txn *txn;
     enum store_result result = store_env_begin_read(e, &txn, err);
     if (result == STORE_OK) {
-        result = store_env_get_meta(e, txn, out, err);
+        result = store_env_get_meta(e, txn, mdb_txn_id(txn), out, err);
         mdb_txn_abort(txn);
     }
     return result;

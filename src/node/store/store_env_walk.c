@@ -19,7 +19,7 @@ struct store_env_walk {
 static enum store_result
 begin(struct store_env_walk *w, struct store_meta *meta, struct store_error *err)
 {
-    enum store_result result = store_env_get_meta(w->e, w->txn, meta, err);
+    enum store_result result = store_env_get_meta(w->e, w->txn, mdb_txn_id(w->txn), meta, err);
     if (result != STORE_OK) {
         return result;
     }

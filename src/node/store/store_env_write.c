@@ -80,7 +80,7 @@ enum store_result store_env_apply(struct store_env *e,
         return store_env_result(e, rc, "begin to write", err);
     }
     struct store_meta before;
-    enum store_result result = store_env_get_meta(e, txn, &before, err);
+    enum store_result result = store_env_get_meta(e, txn, mdb_txn_id(txn) - 1, &before, err);
     if (result != STORE_OK) {
         mdb_txn_abort(txn);
         return result;
@@ -115,19 +115,29 @@ static int put_local(struct store_env *e, MDB_txn *txn, struct cb_span key, stru
     return rc;
 }
 
-static int set_local(struct store_env *e, struct cb_span key, struct cb_span value)
+/* The meta record is put as it is: it has the number of the transaction. */
+static enum store_result
+set_local(struct store_env *e, struct cb_span key, struct cb_span value, struct store_error *err)
 {
     MDB_txn *txn;
+    struct store_meta meta;
     int rc = mdb_txn_begin(e->env, NULL, 0, &txn);
     if (rc != 0) {
-        return rc;
+        return store_env_result(e, rc, "begin to write", err);
+    }
+    enum store_result result = store_env_get_meta(e, txn, mdb_txn_id(txn) - 1, &meta, err);
+    if (result != STORE_OK) {
+        mdb_txn_abort(txn);
+        return result;
     }
     rc = put_local(e, txn, key, value);
+    rc = rc == 0 ? store_env_put_meta(e, txn, &meta) : rc;
     if (rc != 0) {
         mdb_txn_abort(txn);
-        return rc;
+    } else {
+        rc = mdb_txn_commit(txn);
     }
-    return mdb_txn_commit(txn);
+    return store_env_result(e, rc, "store a local value", err);
 }
 
 enum store_result store_env_set_local(struct store_env *e,
@@ -137,9 +147,9 @@ enum store_result store_env_set_local(struct store_env *e,
 {
     struct cb_buf key = CB_BUF_NULL;
     cb_buf_printf(&key, STORE_LOCAL_PREFIX "%s", name);
-    int rc = set_local(e, cb_buf_span(&key), value);
+    enum store_result result = set_local(e, cb_buf_span(&key), value, err);
     cb_buf_fini(&key);
-    return store_env_result(e, rc, "store a local value", err);
+    return result;
 }
 
 static enum store_result copy_locals(struct store_env *from,
@@ -185,8 +195,9 @@ static enum store_result copy_in(struct store_env *from,
 {
     struct store_meta old;
     struct store_meta meta;
-    enum store_result result = store_env_get_meta(from, in, &old, err);
-    result = result == STORE_OK ? store_env_get_meta(to, out, &meta, err) : result;
+    enum store_result result = store_env_get_meta(from, in, mdb_txn_id(in), &old, err);
+    result =
+        result == STORE_OK ? store_env_get_meta(to, out, mdb_txn_id(out) - 1, &meta, err) : result;
     result = result == STORE_OK ? copy_locals(from, in, to, out, err) : result;
     if (result != STORE_OK) {
         return result;

@@ -208,7 +208,7 @@ static enum store_result finish_filling(struct lmdb_store *s, struct store_error
     }
     lmdb_filling_destroy(s->filling); /* LMDB forbids to have a database open twice */
     s->filling = NULL;
-    result = open_incoming(s, STORE_ENV_EXISTING, &e, err);
+    result = open_incoming(s, STORE_ENV_FILLED, &e, err);
     if (result != STORE_OK) {
         return result;
     }

@@ -1,5 +1,6 @@
 /* An LMDB database read from its file, past LMDB and its map: what lies on the disk, not what the
- * page cache has of it. For the scrub alone, which looks for bytes that have changed there.
+ * page cache has of it. For the scrub, which looks for bytes that have changed there, and for the
+ * check of a start (store_free.h).
  *
  * The layout is that of LMDB's data format 1 on 64-bit little-endian machines (mdb.c, MDB_page,
  * MDB_node, MDB_db, MDB_meta). Every number is checked before it is followed, so that a damaged
@@ -25,9 +26,18 @@ struct store_pages_table {
 
 #define STORE_PAGES_NONE UINT64_MAX
 
+enum store_pages_from {
+    STORE_PAGES_DISK,  /* past the page cache, where the file system can do that */
+    STORE_PAGES_CACHE, /* as any file: what is read here need not be read again */
+};
+
 /* Opens the file anew that `fd` has open; `name` is for sentences. */
-CB_MUST_USE enum store_result store_pages_open(
-    int fd, size_t page_size, const char *name, struct store_pages **out, struct store_error *err);
+CB_MUST_USE enum store_result store_pages_open(int fd,
+                                               size_t page_size,
+                                               const char *name,
+                                               enum store_pages_from from,
+                                               struct store_pages **out,
+                                               struct store_error *err);
 void store_pages_close(struct store_pages *p);
 
 /* The table as transaction `txn` has it. STORE_NOT_FOUND: the root page of that transaction is not

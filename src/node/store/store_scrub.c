@@ -66,7 +66,8 @@ static enum store_result take_env(struct store_scrub *c, struct store_error *err
     int fd;
     (void)mdb_env_stat(e->env, &st); /* these fail only without an environment */
     (void)mdb_env_get_fd(e->env, &fd);
-    enum store_result r = store_pages_open(fd, st.ms_psize, e->path, &c->pages, err);
+    enum store_result r =
+        store_pages_open(fd, st.ms_psize, e->path, STORE_PAGES_DISK, &c->pages, err);
     if (r != STORE_OK) {
         let_go(c);
     }
@@ -81,8 +82,9 @@ static enum store_result check_local(struct store_scrub *c,
     struct store_meta meta;
     struct cb_span value;
     uint64_t checksum;
+    uint64_t txn; /* of a state that a start has compared with its root page */
     if (cb_span_eq(key, cb_span_str(STORE_META_KEY))) {
-        return store_meta_decode(stored, c->env->path, &meta, err);
+        return store_meta_decode_stored(stored, c->env->path, &meta, &txn, err);
     }
     return store_env_open_value(key, store_val(stored), &value, &checksum)
                ? STORE_OK

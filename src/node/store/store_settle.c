@@ -80,8 +80,7 @@ find_database(const struct store_dir *d, size_t map_size, struct store_error *er
         return store_dir_rename(d, STORE_DB_OLD, STORE_DB, err);
     }
     return store_fail(err, STORE_CORRUPT,
-                      "%s has no database any more: rebuild this node's data from the others",
-                      d->path);
+                      "%s has no database any more: rebuild this node under a new id", d->path);
 }
 
 enum store_result store_adopt(const struct store_dir *d, struct store_error *err)

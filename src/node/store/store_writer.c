@@ -81,6 +81,10 @@ static bool commit_span(struct lmdb_store *s,
         if (result == STORE_OK) {
             return true;
         }
+        if (result == STORE_CORRUPT || result == STORE_NEWER_FORMAT) {
+            cb_die("%s; the disk or the memory is damaged: rebuild this node under a new id",
+                   err.text);
+        }
         if (result != STORE_FULL) {
             cb_die("%s: check the disk and its file system, then start the node again", err.text);
         }

@@ -9,6 +9,9 @@ those of `records` and `node`, and another one is the list of free pages. What i
 - of a value that has pages of its own the head of the first and the value, not what is behind it;
 - of the root page that counts what leads on: kind, mark, version, page size, the roots and flags of both trees, the
   last page, the transaction. Not what LMDB tells of but never goes by: counts and depths, address and size of the map;
+- of the list of free pages as of any tree, but not its keys (a transaction that is another one and still in order
+  changes nothing for who starts: store_free.h), not the size of a list in pages of its own, and of a list its count
+  and as many pages as that says, not the room behind;
 - not live: all other pages, the older root page, lock.mdb.
 """
 
@@ -79,9 +82,9 @@ class State:
         return list(self.walk(self.root.main))
 
     def free_list(self):
-        return list(self.walk(self.root.free))
+        return list(self.walk(self.root.free, is_free_list=True))
 
-    def walk(self, number):
+    def walk(self, number, is_free_list=False):
         if number == NONE:
             return
         base, data = number * self.page_size, self.data
@@ -90,9 +93,10 @@ class State:
         yield self.piece(base + 10, 6, "a page's head")
         yield self.piece(base + PAGE_HEAD, 2 * count, "the places of nodes")
         for i in range(count):
-            yield from self.node(base, base + u16(data, base + PAGE_HEAD + 2 * i), kind, i)
+            at = base + u16(data, base + PAGE_HEAD + 2 * i)
+            yield from self.free_node(at, kind) if is_free_list else self.node(at, kind, i)
 
-    def node(self, base, at, kind, i):
+    def node(self, at, kind, i):
         data = self.data
         flags, key_size = u16(data, at + 4), u16(data, at + 6)
         value = at + NODE_HEAD + key_size
@@ -117,8 +121,27 @@ class State:
                 self.appended = u64(data, value + APPENDED_AT)
             yield self.piece(value, size, "a value")
 
-    def big(self, number, size):
-        base = number * self.page_size
+    def free_node(self, at, kind):
+        data = self.data
+        flags, value = u16(data, at + 4), at + NODE_HEAD + u16(data, at + 6)
+        if kind & BRANCH:
+            yield self.piece(at, NODE_HEAD, "a branch")
+            yield from self.walk(u16(data, at) | u16(data, at + 2) << 16 | flags << 32, is_free_list=True)
+        elif flags & BIG:
+            yield self.piece(at + 4, 4, "a node's head")
+            yield self.piece(value, 8, "a node's head")
+            base = u64(data, value) * self.page_size
+            yield from self.big_head(base)
+            yield self.piece(base + PAGE_HEAD, 8 + 8 * u64(data, base + PAGE_HEAD), "a list of free pages")
+        else:
+            yield self.piece(at, NODE_HEAD, "a node's head")
+            yield self.piece(value, 8 + 8 * u64(data, value), "a list of free pages")
+
+    def big_head(self, base):
         yield self.piece(base, 8, "the head of a value's pages")
         yield self.piece(base + 10, 6, "the head of a value's pages")
+
+    def big(self, number, size):
+        base = number * self.page_size
+        yield from self.big_head(base)
         yield self.piece(base + PAGE_HEAD, size, BIG_VALUE)

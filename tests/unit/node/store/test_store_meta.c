@@ -58,6 +58,34 @@ static void test_every_flipped_bit_and_length_is_found(void **state)
     cb_buf_fini(&b);
 }
 
+static void test_stored_record_has_its_transaction(void **state)
+{
+    (void)state;
+    struct cb_buf b = CB_BUF_NULL;
+    struct store_meta out;
+    struct store_error err;
+    uint64_t txn;
+    store_meta_encode_stored(&sample, 77, &b);
+    assert_int_equal(cb_buf_len(&b), STORE_META_STORED_SIZE);
+    for (size_t bit = 0; bit < 8 * STORE_META_STORED_SIZE; bit++) {
+        b.base[b.start + bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(store_meta_decode_stored(cb_buf_span(&b), "x", &out, &txn, &err),
+                         STORE_CORRUPT);
+        b.base[b.start + bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    assert_int_equal(store_meta_decode_stored(cb_buf_span(&b), "x", &out, &txn, &err), STORE_OK);
+    assert_memory_equal(&out, &sample, sizeof(out));
+    assert_int_equal(txn, 77);
+    /* A dump has version 1, and so has what was stored before there was a version 2. */
+    assert_int_equal(store_meta_decode(cb_buf_span(&b), "x", &out, &err), STORE_NEWER_FORMAT);
+    cb_buf_clear(&b);
+    store_meta_encode(&sample, &b);
+    assert_int_equal(store_meta_decode_stored(cb_buf_span(&b), "x", &out, &txn, &err), STORE_OK);
+    assert_memory_equal(&out, &sample, sizeof(out));
+    assert_int_equal(txn, STORE_META_NO_TXN);
+    cb_buf_fini(&b);
+}
+
 static void test_newer_version_is_named_as_such(void **state)
 {
     (void)state;
@@ -77,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_and_bytes),
         cmocka_unit_test(test_every_flipped_bit_and_length_is_found),
+        cmocka_unit_test(test_stored_record_has_its_transaction),
         cmocka_unit_test(test_newer_version_is_named_as_such),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
