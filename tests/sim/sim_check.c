@@ -52,7 +52,8 @@ static const char *const message_names[] = {
     [RAFT_INSTALL_SNAPSHOT] = "InstallSnapshot", [RAFT_TIMEOUT_NOW] = "TimeoutNow",
 };
 
-/* What a node confirms to the leader of its term it has on disk, as that leader has it. */
+/* What a node confirms to the leader of its term it has on disk, as that leader has it; one that is
+ * in a later term by now does not listen. */
 static void check_confirmed(struct sim *s, uint64_t from, const struct raft_message *m)
 {
     const struct raft_append_entries_result *a = &m->append_entries_result;
@@ -60,7 +61,8 @@ static void check_confirmed(struct sim *s, uint64_t from, const struct raft_mess
     const struct fake_disk *theirs = &s->nodes[m->server_id].fake->disk;
     const struct fake_disk *ours = &s->nodes[from].fake->disk;
     uint64_t index = a->last_log_index;
-    if (a->rejected > 0 || a->term >= c->n_terms || c->leader_of[a->term] != m->server_id) {
+    if (a->rejected > 0 || a->term >= c->n_terms || c->leader_of[a->term] != m->server_id ||
+        theirs->term > a->term) {
         return;
     }
     s->counters.acks_compared++;

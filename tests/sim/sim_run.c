@@ -152,6 +152,8 @@ static void start(struct sim *s)
     const struct sim_options *o = &s->options;
     for (uint32_t id = 1; id <= o->nodes; id++) {
         sim_node_init(s, id);
+    }
+    for (uint32_t id = 1; id <= o->nodes; id++) {
         sim_node_boot(&s->nodes[id]);
     }
     for (uint32_t i = 0; i < o->proxies; i++) {
