@@ -301,8 +301,8 @@ static void check_open_segments(const struct replica_uv *u)
 {
     char sentence[REPLICA_SCRUB_TEXT_MAX];
     if (!replica_scrub_open_segments(u->dir, sentence)) {
-        cb_die("the raft log is damaged: %s; this member must be added again under a new id with "
-               "an empty directory",
+        cb_die("cannot start from the raft log: %s; if it is damaged, this member must be added "
+               "again under a new id with an empty directory",
                sentence);
     }
 }
