@@ -36,6 +36,16 @@ def add(*args, **values):
     return lambda h: h.add(Event(*args, **values))
 
 
+def held_again(h):
+    """What a connection does with a job that it has got for the second time says nothing of the first."""
+    h.events[4].ttr = 0.05
+    del h.events[5:]
+    h.add(Event("reserve", 3, 0.86, 0.91, "ok", id=2, token="b", ttr=0.05))
+    h.add(Event("reserve", 2, 0.97, 0.98, "ok", id=2, token="b", ttr=60))
+    h.add(Event("touch", 2, 0.99, 1.0, "ok", id=2))
+    h.add(Event("delete", 2, 1.1, 1.2, "ok", id=2))
+
+
 PLANTED = [
     ("an illegal reply", change(3, result="illegal reply: 'OK'"), "illegal"),
     ("a lost job", change(3, result="none"), "lost: job 1"),
@@ -58,6 +68,7 @@ ALLOWED = [
     ("a reserve that ended by its time", add("reserve", 1, 2.0, 3.0, "none")),
     ("a job of a lost connection, given again", lambda h: (change(6, end=0.95)(h), h.lost.update({2: 0.92}))),
     ("a job whose ttr has run out", lambda h: (change(4, ttr=0.1)(h), change(6, end=0.95)(h))),
+    ("a job that a connection got twice", held_again),
     ("puts at the same time, answered the other way round", lambda h: (change(0, id=2, end=0.25)(h),
                                                                       change(1, id=1, start=0.2)(h),
                                                                       change(2, id=2)(h), change(3, id=2)(h),

@@ -113,15 +113,19 @@ def _holds(history):
     """{id: [Hold]} by time."""
     ends = collections.defaultdict(list)
     touches = collections.defaultdict(list)
+    reserves = collections.defaultdict(list)
     for e in history.events:
         if e.op in ("delete", "release", "bury"):
             ends[e.conn, e.id].append(e.start)
         elif e.op == "touch" and e.result == "ok":
             touches[e.conn, e.id].append(e.start)
+        elif e.op == "reserve" and e.result == "ok":
+            reserves[e.conn, e.id].append(e.end)
     holds = collections.defaultdict(list)
     for e in sorted(_of(history, "reserve", "ok"), key=lambda e: e.end):
         key = e.conn, e.id
         end = min((t for t in ends[key] if t >= e.end), default=FOREVER)
+        end = min([end] + [t for t in reserves[key] if t > e.end])  # it had run out when that one got it again
         lease = max([e.start] + [t for t in touches[key] if e.end <= t < end]) + e.ttr
         holds[e.id].append(Hold(e.conn, e.end, end, min(lease, history.lost.get(e.conn, FOREVER))))
     return holds
