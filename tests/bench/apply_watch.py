@@ -76,7 +76,7 @@ def run_load(pipe, address, rate):
         seen["jobs"] += 1
         now = time.monotonic()
         at = max(at + 1 / rate, now)
-        time.sleep(at - now)
+        time.sleep(at - now)  # the load's rate
 
 
 def run_sleep(pipe):
@@ -88,7 +88,7 @@ def run_sleep(pipe):
             pipe.send(late)
             late = 0
         began = time.monotonic()
-        time.sleep(SLEEP_S)
+        time.sleep(SLEEP_S)  # what is measured
         late = max(late, time.monotonic() - began - SLEEP_S)
 
 
@@ -116,7 +116,7 @@ def run_status(pipe, addresses):
                     else:
                         one["terms"].add(status["term"])
                         one["leaders"].add(status["leader"])
-                time.sleep(STATUS_EVERY_S)
+                time.sleep(STATUS_EVERY_S)  # so that asking is no load
 
     fresh()
     for name, address in addresses.items():
@@ -154,7 +154,7 @@ class Observer(Background):
         sent = time.monotonic()
         value = self.what()
         self.looks.append(Look(sent, time.monotonic(), value))
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)  # so that looking is no load
 
     def last(self):
         return self.looks[-1].value if self.looks else None

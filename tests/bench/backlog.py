@@ -65,7 +65,7 @@ class Marks(Background):
             self.client.send(b"put 1000 0 600 %d\r\n%s\r\n" % (BODY, self.jobs.body(number)))
         for _ in range(MARKS_AT_ONCE):
             self.jobs.marks.append(int(self.client.reply(r"INSERTED (\d+)")[1]))
-        time.sleep(MARKS_EVERY_S)
+        time.sleep(MARKS_EVERY_S)  # marks are spread over the backlog
 
     def stop(self):
         super().stop()

@@ -105,7 +105,7 @@ class Fill:
         while done < count:
             wait = self.next()
             if wait > 0:
-                time.sleep(wait)
+                time.sleep(wait)  # until the part of a second in which jobs are put
                 continue
             counts = shares(count - done, FILLERS)
             command = b"put %d %d %d %d\r\n%s\r\n" % (PRI, self.delay, TTR_S, len(BODY), BODY)
@@ -221,7 +221,7 @@ class Event:
 
         def is_quiet():
             last = self.c.total("proposer_entries_empty")
-            time.sleep(QUIET_S)
+            time.sleep(QUIET_S)  # what is counted is a rate
             return self.c.total("proposer_entries_empty") - last <= QUIET_S * (2 * self.usual + 10)
 
         until("that it is worked off", WORKS_S, is_quiet)
