@@ -311,6 +311,7 @@ bool lockstep_same_step(const struct model *m,
         !same(d, "limit of jobs", m->limits.jobs, limits.jobs) ||
         !same(d, "limit of bytes", m->limits.bytes, limits.bytes) ||
         !same(d, "short of space", m->short_of_space, jsm_is_short_of_space(j)) ||
+        !same(d, "the clock's entry", m->clock_index, jsm_clock_index(j)) ||
         !same(d, "next due", jsm_is_settling(j) ? m->now : model_next_due_ns(m),
               jsm_next_due_ns(j)) ||
         !same(d, "dropped", m->dropped, jsm_dropped_requests(j)) ||

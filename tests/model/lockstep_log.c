@@ -252,12 +252,12 @@ static struct jsm_item make_session_item(struct cb_rng *rng,
                                          bool may_open)
 {
     static const enum jsm_item_kind kinds[] = {
-        JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_EXPIRE,
-        JSM_ITEM_RESUME,   JSM_ITEM_COUNTS,   JSM_ITEM_LIMITS,   JSM_ITEM_SPACE};
+        JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_ATTACHED, JSM_ITEM_EXPIRE, JSM_ITEM_RESUME,
+        JSM_ITEM_COUNTS,   JSM_ITEM_LIMITS,   JSM_ITEM_SPACE,    JSM_ITEM_CLOCK};
     if (may_open && (m->n_sessions < p->proxies || percent(rng, 20))) {
         return make_open(rng, p);
     }
-    struct jsm_item it = {.kind = kinds[below(rng, 8)]};
+    struct jsm_item it = {.kind = kinds[below(rng, 9)]};
     if (it.kind == JSM_ITEM_LIMITS) {
         it.limits = some_limits(rng, m);
         return it;
@@ -269,7 +269,7 @@ static struct jsm_item make_session_item(struct cb_rng *rng,
     if (it.kind == JSM_ITEM_COUNTS) {
         it.counter = (enum jsm_counter)below(rng, JSM_COUNTER_COUNT);
         it.number = below(rng, 1000);
-    } else if (it.kind != JSM_ITEM_RESUME) {
+    } else if (it.kind != JSM_ITEM_RESUME && it.kind != JSM_ITEM_CLOCK) {
         it.session = pick_session(rng, m);
     }
     return it;

@@ -235,6 +235,8 @@ static void item(struct model *m, uint64_t index, const struct jsm_item *it)
         m->limits = it->limits;
     } else if (it->kind == JSM_ITEM_SPACE) {
         m->short_of_space = it->number == 1;
+    } else if (it->kind == JSM_ITEM_CLOCK) {
+        m->clock_index = index;
     } else if (it->kind == JSM_ITEM_COUNTS) {
         m->counters[it->counter] += it->number;
     } else if (it->kind == JSM_ITEM_REQUEST) {

@@ -117,6 +117,7 @@ struct model {
     uint64_t job_timeouts, total_jobs, total_connections;
     struct jsm_limits limits;
     bool short_of_space;
+    uint64_t clock_index; /* of the entry with the last JSM_ITEM_CLOCK */
     /* NULL, or told of each result when it is made: later in the same entry its session may end. */
     void (*on_answer)(void *data, uint64_t session, const struct jsm_result *r);
     void *on_answer_data;

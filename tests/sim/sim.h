@@ -475,6 +475,7 @@ void sim_faults_handed_over(struct sim_node *n);
 void sim_faults_voted(struct sim *s, uint64_t voter, uint64_t candidate);
 /* The node sends AppendEntries. */
 void sim_faults_entries_sent(struct sim_node *n, const struct raft_message *m);
+
 /* ---- sim_members_moments.c ---- */
 
 /* It has stored its vote for another. */

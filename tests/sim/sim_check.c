@@ -264,11 +264,6 @@ static void check_history(struct sim *s)
         };
     }
     options.clock_error_ns += s->clock_ahead_ns;
-    if (s->options.first == 1 && s->options.nodes > 1) {
-        /* When the only voter comes back and nobody answers, the clock goes on from its last stamp;
-         * one who knows how much time went by may be heard later (docs/PLAN.md, D2). */
-        options.clock_error_ns += s->options.duration_ns;
-    }
     struct hist_verdict verdict;
     struct cb_buf text = CB_BUF_NULL;
     if (!history_check(s->history, &options, &verdict, &text)) {

@@ -55,6 +55,8 @@ void sim_fault_disk_low(struct sim *s);
 
 /* ---- sim_faults_moments.c ---- */
 
+/* False: it was not up. */
+bool sim_fault_crash_one_shortly(struct sim_node *n);
 void sim_fault_crash_shortly(struct sim *s);
 void sim_faults_plan_last_act(struct sim *s);
 

@@ -6,19 +6,21 @@
 #define LAST_ACT_NS SECONDS(4)
 #define LAG_HELD_MAX_NS SECONDS(3) /* for a hundred entries, and a snapshot */
 
-static void crash_one_shortly(struct sim_node *n)
+bool sim_fault_crash_one_shortly(struct sim_node *n)
 {
-    if (sim_node_is_up(n)) {
-        n->sim->counters.crashes++;
-        sim_node_crash(n);
-        sim_fault_mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), sim_fault_boot,
-                          (unsigned)n->id, 0);
+    if (!sim_node_is_up(n)) {
+        return false;
     }
+    n->sim->counters.crashes++;
+    sim_node_crash(n);
+    sim_fault_mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), sim_fault_boot, (unsigned)n->id,
+                      0);
+    return true;
 }
 
 void sim_fault_crash_shortly(struct sim *s)
 {
-    crash_one_shortly(sim_fault_any_node(s));
+    (void)sim_fault_crash_one_shortly(sim_fault_any_node(s));
 }
 
 static void on_moment(void *arg)
@@ -48,7 +50,7 @@ static void on_halfway(void *arg)
 {
     struct sim_node *n = arg;
     if (sim_is_safety(n->sim)) {
-        crash_one_shortly(n);
+        (void)sim_fault_crash_one_shortly(n);
     }
 }
 

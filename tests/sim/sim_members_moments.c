@@ -25,12 +25,8 @@ static bool may(const struct sim *s)
 static void on_crash(void *arg)
 {
     struct sim_node *n = arg;
-    if (sim_is_safety(n->sim) && sim_node_is_up(n)) {
-        n->sim->counters.crashes++;
+    if (sim_is_safety(n->sim) && sim_fault_crash_one_shortly(n)) {
         n->sim->counters.only_voters_crashed++;
-        sim_node_crash(n);
-        sim_fault_mend_in(n->sim, sim_between(n->sim, 0, MILLIS(20)), sim_fault_boot,
-                          (unsigned)n->id, 0);
     }
 }
 

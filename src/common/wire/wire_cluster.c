@@ -279,8 +279,7 @@ static enum wire_error take_clock_reply(void *to, const void *from)
     const Coolbeans__V1__ClockReply *p = from;
     bool knows = p->knows != 0;
     bool has_entry = p->index != 0 && p->term != 0;
-    bool has_none = p->index == 0 && p->term == 0;
-    if (p->now_ns > CB_CLUSTER_CLOCK_MAX || (knows ? !has_entry : !has_none)) {
+    if (p->now_ns > CB_CLUSTER_CLOCK_MAX || (knows ? !has_entry : p->term != 0)) {
         return WIRE_BAD_RANGE;
     }
     *m = (struct wire_clock_reply){

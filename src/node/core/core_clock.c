@@ -34,7 +34,8 @@ static void ask(struct core *c, uint64_t id)
 
 void core_clock_turn(struct core *c)
 {
-    if (proposer_clock_is_settled(c->proposer)) {
+    c->clock_is_settled = proposer_clock_is_settled(c->proposer);
+    if (c->clock_is_settled) {
         return;
     }
     for (uint32_t i = 0; i < c->n_others; i++) {
@@ -43,9 +44,23 @@ void core_clock_turn(struct core *c)
     set_timer(c);
 }
 
+void core_clock_applied(struct core *c)
+{
+    if (c->clock_is_settled) {
+        core_clock_turn(c);
+    }
+}
+
 struct prop_clock_word core_clock_tell(const struct core *c)
 {
     return proposer_clock_tell(c->proposer);
+}
+
+/* Of this node's log; while it leads, as it was when it began: its own entries say nothing yet. */
+static uint64_t newest_term(const struct core *c)
+{
+    bool leads = c->view.role == REPLICA_LEADER && c->view.term == c->led_term;
+    return leads ? c->led_log_term : replica_appended(c->replica).term;
 }
 
 void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_word *word)
@@ -58,7 +73,7 @@ void core_clock_answered(struct core *c, uint64_t id, const struct prop_clock_wo
         return; /* asked again soon */
     }
     bool was_settled = proposer_clock_is_settled(c->proposer);
-    proposer_clock_heard(c->proposer, id, word, replica_appended(c->replica).term);
+    proposer_clock_heard(c->proposer, id, word, newest_term(c));
     if (!was_settled && proposer_clock_is_settled(c->proposer)) {
         cb_log(CB_LOG_INFO, "clock.settled", "member=%" PRIu64, id);
     }

@@ -394,6 +394,7 @@ static void swap(struct core *c, struct core_install *in)
     struct jsm *old = c->machine;
     c->machine = in->machine;
     proposer_set_machine(c->proposer, c->machine);
+    core_clock_applied(c);
     destroy_machine(c, old);
     core_bodies_reset(c);
     core_span_swapped(c);

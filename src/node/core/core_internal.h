@@ -82,6 +82,8 @@ struct core {
     struct proposer *proposer;
     struct replica *replica; /* NULL until core_set_replica */
     struct replica_view view;
+    uint64_t led_term;     /* this node leads, or led last, in this one... */
+    uint64_t led_log_term; /* ...and its newest entry was of this one then */
     bool in_append; /* the log may tell of a new role meanwhile: then it is looked at later */
     bool role_is_pending;
     struct entry_decoder decoder;
@@ -90,6 +92,7 @@ struct core {
     uint64_t others[CB_CLUSTER_NODES_MAX]; /* the other members */
     uint32_t n_others;
     struct core_asked asked[CB_RAFT_CONF_MAX];
+    bool clock_is_settled; /* nobody is asked, and no timer runs */
     struct core_digests digests;
     struct core_space space;
     struct core_longest longest;
@@ -155,6 +158,8 @@ void core_bodies_drop_all(struct core *c);
 
 /* Asks whom there is to ask, and comes again by the timer. */
 void core_clock_turn(struct core *c);
+/* An entry was applied, or another machine is used: the clock may have been forgotten. */
+void core_clock_applied(struct core *c);
 
 /* ---- core_digest.c ---- */
 

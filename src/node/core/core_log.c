@@ -26,6 +26,7 @@ static void on_apply(void *data, const struct replica_entry *e)
         c->watch(c->watch_data, e, c->machine);
     }
     proposer_applied(c->proposer, &header, e->live);
+    core_clock_applied(c);
 }
 
 static void tell_role(struct core *c)
@@ -38,6 +39,10 @@ static void tell_role(struct core *c)
            : v->role == REPLICA_CANDIDATE ? "candidate"
                                           : "follower",
            v->term, v->leader_id);
+    if (leading && v->term != c->led_term) {
+        c->led_term = v->term;
+        c->led_log_term = replica_appended(c->replica).term;
+    }
     proposer_role(c->proposer, leading, v->term, leader);
     uint64_t leader_id = leading ? c->config.self : v->leader_id;
     if (leader_id != 0) {

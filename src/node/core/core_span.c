@@ -43,9 +43,12 @@ void core_span_applied(struct core *c, uint64_t index, uint64_t term, bool live)
 {
     struct store_meta *m = &c->spans.applied;
     uint64_t stamp_ns = jsm_stamp_ns(c->machine);
-    if (live) {
+    bool has_begun = jsm_clock_index(c->machine) == index;
+    if (live && (has_begun || stamp_ns > m->stamp_ns || m->wall_ns == 0)) {
         m->wall_ns = cb_clock_wall_ns(c->env.clock);
-    } else if (m->wall_ns != 0) {
+    } else if (!live && has_begun) {
+        m->wall_ns = 0; /* nobody can say when that was */
+    } else if (!live && m->wall_ns != 0) {
         /* Replayed: when it was stamped, not now, or the time that this node was away would be lost
          * to the cluster's clock (design D2). */
         m->wall_ns += stamp_ns - m->stamp_ns;

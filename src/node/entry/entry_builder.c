@@ -81,6 +81,7 @@ void entry_item_encode(struct cb_buf *out, const struct jsm_item *item)
         cb_put_varint(out, item->session);
         break;
     case JSM_ITEM_RESUME:
+    case JSM_ITEM_CLOCK:
         break;
     case JSM_ITEM_ACK:
         cb_put_varint(out, item->session);

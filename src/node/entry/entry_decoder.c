@@ -116,6 +116,7 @@ static void get_item(struct cb_reader *r, struct jsm_item *item)
         item->session = get_id(r);
         break;
     case JSM_ITEM_RESUME:
+    case JSM_ITEM_CLOCK:
         break;
     case JSM_ITEM_ACK:
         item->session = get_id(r);

@@ -215,6 +215,9 @@ static void apply_item(struct jsm *m, const struct jsm_item *item)
     case JSM_ITEM_SPACE:
         m->is_short_of_space = item->number != 0;
         return;
+    case JSM_ITEM_CLOCK:
+        m->clock_index = m->index;
+        return;
     case JSM_ITEM_KIND_END:
         break;
     }
@@ -294,6 +297,11 @@ uint64_t jsm_stamp_ns(const struct jsm *m)
 struct jsm_limits jsm_limits_now(const struct jsm *m)
 {
     return m->limits;
+}
+
+uint64_t jsm_clock_index(const struct jsm *m)
+{
+    return m->clock_index;
 }
 
 bool jsm_is_short_of_space(const struct jsm *m)

@@ -73,6 +73,7 @@ enum jsm_item_kind {
     JSM_ITEM_REQUEST,  /* session, number, command */
     JSM_ITEM_LIMITS,   /* limits: from here on */
     JSM_ITEM_SPACE,    /* number: 1: from here on the disks are short of space; 0: no more */
+    JSM_ITEM_CLOCK,    /* the cluster's clock begins anew: this stamp follows from no earlier one */
     JSM_ITEM_KIND_END
 };
 
@@ -135,6 +136,9 @@ struct jsm_limits jsm_limits_now(const struct jsm *m);
 /* As the last JSM_ITEM_SPACE said. While it is true a put is answered OUT_OF_MEMORY and has no
  * other effect; nothing else is refused (design D9). */
 bool jsm_is_short_of_space(const struct jsm *m);
+/* The index of the last entry with a JSM_ITEM_CLOCK, 0 before the first. Time may have been lost
+ * there, and is not made up for: no clock that follows from an earlier entry counts (design D2). */
+uint64_t jsm_clock_index(const struct jsm *m);
 /* Of all jobs' bodies. */
 uint64_t jsm_body_bytes(const struct jsm *m);
 

@@ -225,6 +225,7 @@ struct jsm {
     uint64_t job_timeouts, total_jobs, total_connections;
     struct jsm_limits limits;
     bool is_short_of_space;
+    uint64_t clock_index; /* as jsm_clock_index */
 
     struct cb_map jobs; /* id -> job */
     struct cb_pool job_pool;

@@ -41,6 +41,9 @@ static bool load_globals(struct jsm_load *l)
     if (format >= JSM_RECORD_FORMAT_SPACE) {
         m->is_short_of_space = cb_get_varint_max(r, 1) != 0;
     }
+    if (format >= JSM_RECORD_FORMAT_CLOCK) {
+        m->clock_index = cb_get_varint_max(r, m->index);
+    }
     jsm_load_stored(l, &m->stored);
     return cb_reader_done(r) && m->index > 0 && m->next_job_id > 0;
 }

@@ -161,6 +161,7 @@ static void encode_globals(const struct jsm *m, struct cb_buf *b)
     cb_put_varint(b, m->limits.jobs);
     cb_put_varint(b, m->limits.bytes);
     cb_put_u8(b, m->is_short_of_space);
+    cb_put_varint(b, m->clock_index);
 }
 
 /* Nothing when there is nothing to be done over several entries. */

@@ -5,9 +5,10 @@
 #ifndef CB_NODE_JSM_JSM_RECORD_H
 #define CB_NODE_JSM_JSM_RECORD_H
 
-#define JSM_RECORD_FORMAT 3
+#define JSM_RECORD_FORMAT 4
 #define JSM_RECORD_FORMAT_LIMITS 2 /* since when the globals hold the limits */
 #define JSM_RECORD_FORMAT_SPACE 3  /* and whether the disks are short of space */
+#define JSM_RECORD_FORMAT_CLOCK 4  /* and with which entry the clock began */
 /* Since 3: splices of tubes, releases, hidden objects, the seq of delayed jobs. What a record of
  * before does not have is absent from one of now too when it is empty, so that one reader does. */
 

@@ -42,8 +42,17 @@ static bool needs_entry(const struct proposer *p, uint64_t now_ns)
         return false; /* RESUME stands alone */
     }
     return !cb_list_is_empty(&p->queued) || !cb_list_is_empty(&p->opening) || p->n_expiring > 0 ||
-           p->reads_batch > p->batch || p->ack_is_urgent || limits_differ(p) || space_differs(p) ||
-           is_due(p, now_ns);
+           p->reads_batch > p->batch || p->ack_is_urgent || p->clock_begins || limits_differ(p) ||
+           space_differs(p) || is_due(p, now_ns);
+}
+
+static void add_clock(struct proposer *p)
+{
+    if (p->clock_begins) {
+        p->clock_begins = false;
+        struct jsm_item item = {.kind = JSM_ITEM_CLOCK};
+        entry_builder_add(&p->builder, &item);
+    }
 }
 
 /* Ahead of the requests of the same entry. */
@@ -188,6 +197,7 @@ static void build(struct proposer *p)
         p->resume_proposed = true;
         return;
     }
+    add_clock(p);
     add_limits(p);
     add_space(p);
     add_acks(p);
@@ -217,10 +227,11 @@ static void note_proposed(struct proposer *p, uint64_t stamp_ns)
 /* False: the log does not take it now; it is offered again. */
 static bool propose(struct proposer *p, uint64_t now_ns)
 {
-    struct entry_header header = {.stamp_ns = prop_clock_now(&p->clock, now_ns),
-                                  .term = p->term,
-                                  .proposer = p->config.self,
-                                  .batch = p->batch + 1};
+    /* RESUME brings no time of its own: what lies before it in the log may say what the time is. */
+    uint64_t stamp_ns =
+        p->is_serving ? prop_clock_now(&p->clock, now_ns) : jsm_stamp_ns(p->machine);
+    struct entry_header header = {
+        .stamp_ns = stamp_ns, .term = p->term, .proposer = p->config.self, .batch = p->batch + 1};
     enum proposer_append r = p->env.append(p->env.data, entry_builder_finish(&p->builder, &header));
     if (r == PROPOSER_APPENDED) {
         note_proposed(p, header.stamp_ns);
@@ -259,17 +270,16 @@ static bool is_blocked(const struct proposer *p)
     return p->n_flights >= CB_ENTRIES_IN_FLIGHT_PARTIAL && !p->is_built && !fills_an_entry(p);
 }
 
-/* Before the first entry. */
-static bool get_clock(struct proposer *p, uint64_t now_ns)
+bool prop_batch_get_clock(struct proposer *p, uint64_t boot_ns)
 {
     uint64_t moved;
-    bool may_wait = now_ns < p->clock_until_ns;
+    bool may_wait = boot_ns < p->clock_until_ns;
     uint64_t wall_ns = cb_clock_wall_ns(p->env.clock);
-    enum prop_clock_lead r = prop_clock_lead(&p->clock, may_wait, now_ns, wall_ns, &moved);
+    enum prop_clock_lead r = prop_clock_lead(&p->clock, may_wait, boot_ns, wall_ns, &moved);
     if (r == PROP_CLOCK_WAITS) {
         return false;
     }
-    p->has_clock = true;
+    p->clock_begins = r != PROP_CLOCK_RUNS;
     if (r == PROP_CLOCK_FROM_WALL && moved > PROP_CLOCK_LOG_NS) {
         p->env.log(p->env.data, PROPOSER_LOG_CLOCK_FROM_WALL, "", moved / CB_NS_PER_S);
     } else if (r == PROP_CLOCK_STANDS) {
@@ -284,7 +294,7 @@ void prop_batch_run(struct proposer *p)
         return;
     }
     uint64_t now = prop_boottime(p);
-    if (p->retry_ns > now || (!p->has_clock && !get_clock(p, now))) {
+    if (p->retry_ns > now) {
         return;
     }
     prop_session_check_leases(p, now);
@@ -316,6 +326,7 @@ void prop_batch_reset(struct proposer *p)
     p->is_full = false;
     p->resume_proposed = false;
     p->ack_is_urgent = false;
+    p->clock_begins = false;
     p->limits_proposed = false;
     p->knows_space = false;
     p->short_proposed = false;
@@ -333,11 +344,11 @@ uint64_t prop_batch_next_ns(const struct proposer *p)
     if (!p->is_leading) {
         return JSM_NEVER;
     }
-    if (!p->has_clock) {
-        return p->clock_until_ns; /* an answer is a turn of its own */
-    }
     if (p->retry_ns != 0) {
         return p->retry_ns;
+    }
+    if (p->is_resumed && !p->is_serving) {
+        return p->clock_until_ns; /* an answer is a turn of its own */
     }
     if (is_blocked(p)) {
         return JSM_NEVER; /* an entry applied or records stored are turns of their own */

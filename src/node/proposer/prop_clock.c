@@ -4,11 +4,13 @@
 
 #include "common/base/cb_assert.h"
 
-void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns)
+void prop_clock_init(struct prop_clock *c, const struct prop_clock_entry *last, uint64_t wall_ns)
 {
     *c = (struct prop_clock){
-        .last_ns = stamp_ns,
-        .stored_ns = stamp_ns,
+        .last_ns = last->stamp_ns,
+        .begun = last->begun,
+        .stored_index = last->index,
+        .stored_ns = last->stamp_ns,
         .stored_wall_ns = wall_ns,
     };
 }
@@ -66,7 +68,7 @@ uint64_t prop_clock_now(const struct prop_clock *c, uint64_t boot_ns)
 
 uint64_t prop_clock_by_wall(const struct prop_clock *c, uint64_t wall_ns)
 {
-    if (c->stored_wall_ns == 0) {
+    if (c->stored_wall_ns == 0 || c->stored_index < c->begun) {
         return 0;
     }
     uint64_t now = c->stored_ns + since(c->stored_wall_ns, wall_ns);
@@ -74,6 +76,14 @@ uint64_t prop_clock_by_wall(const struct prop_clock *c, uint64_t wall_ns)
 }
 
 /* ---- entries ---- */
+
+/* What it knew follows from a time of which some was lost since. */
+static void forget(struct prop_clock *c)
+{
+    c->is_known = false;
+    c->is_guess = false;
+    c->is_settled = false;
+}
 
 static void note_basis(struct prop_clock *c, const struct prop_clock_entry *e)
 {
@@ -86,14 +96,14 @@ void prop_clock_applied(struct prop_clock *c,
                         enum prop_clock_how how,
                         uint64_t boot_ns)
 {
-    if (e->stamp_ns > c->last_ns) {
-        c->last_ns = e->stamp_ns;
-    }
+    bool is_new = e->stamp_ns > c->last_ns || e->begun > c->begun; /* not a leader's first entry */
+    c->last_ns = e->stamp_ns > c->last_ns ? e->stamp_ns : c->last_ns;
+    c->begun = e->begun;
     switch (how) {
     case PROP_CLOCK_LIVE:
-        if (e->index > c->index) {
+        if (e->index > c->index && (is_new || c->is_known)) {
             note_basis(c, e);
-            set(c, c->last_ns, boot_ns);
+            set(c, is_new ? c->last_ns : reading(c, boot_ns), boot_ns);
             c->is_guess = false;
         }
         break;
@@ -106,7 +116,9 @@ void prop_clock_applied(struct prop_clock *c,
     case PROP_CLOCK_LEADING:
         break;
     }
-    if (c->is_known && reading(c, boot_ns) < c->last_ns) {
+    if (c->is_known && !c->is_guess && c->index < c->begun) {
+        forget(c);
+    } else if (c->is_known && reading(c, boot_ns) < c->last_ns) {
         set(c, c->last_ns, boot_ns); /* or it would stand still until it has caught up */
     }
 }
@@ -117,7 +129,8 @@ struct prop_clock_word
 prop_clock_tell(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns)
 {
     if (!c->is_known || c->is_guess) {
-        return (struct prop_clock_word){.now_ns = prop_clock_by_wall(c, wall_ns)};
+        uint64_t now = prop_clock_by_wall(c, wall_ns);
+        return (struct prop_clock_word){.now_ns = now, .index = now == 0 ? 0 : c->stored_index};
     }
     return (struct prop_clock_word){
         .knows = true,
@@ -152,9 +165,10 @@ bool prop_clock_heard(struct prop_clock *c,
     }
     bool was_known = c->is_known;
     other->has_answered = true;
+    other->index = word->index;
     other->now_ns = word->now_ns;
     other->boot_ns = boot_ns;
-    if (word->knows && word->term >= log_term && !c->is_guess) {
+    if (word->knows && word->term >= log_term && word->index >= c->begun && !c->is_guess) {
         take(c, word, boot_ns);
         c->is_settled = true;
     }
@@ -179,16 +193,17 @@ static void add(struct readings *r, uint64_t now_ns)
 }
 
 /* By this node's wall clock, and by those of the others, or what one knows of an older leader. Who
- * has no idea counts as one whose wall clock has not moved. */
+ * has no idea, since the clock began anew neither, counts as one whose wall clock has not moved. */
 static void
 read_all(const struct prop_clock *c, uint64_t boot_ns, uint64_t wall_ns, struct readings *r)
 {
     r->n = 0;
     add(r, prop_clock_by_wall(c, wall_ns));
     for (uint32_t i = 0; i < c->n_others; i++) {
-        uint64_t age = since(c->others[i].boot_ns, boot_ns);
-        if (c->others[i].has_answered && age <= PROP_CLOCK_FRESH_NS) {
-            add(r, c->others[i].now_ns == 0 ? 0 : c->others[i].now_ns + age);
+        const struct prop_clock_other *o = &c->others[i];
+        uint64_t age = since(o->boot_ns, boot_ns);
+        if (o->has_answered && age <= PROP_CLOCK_FRESH_NS) {
+            add(r, o->now_ns == 0 || o->index < c->begun ? 0 : o->now_ns + age);
         }
     }
 }

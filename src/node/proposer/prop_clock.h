@@ -5,32 +5,39 @@
  * or their way through the log would be lost each time. Everybody else takes it anew from each
  * entry that is applied as it is committed, so that a slow or fast oscillator never adds up.
  *
+ * Where a leader had to guess, time may have been lost, and lost time is never made up for: what
+ * was reserved meanwhile would run out early. So it says in the log that the clock begins anew
+ * (JSM_ITEM_CLOCK), and what follows from an earlier entry counts no more, neither of others nor of
+ * this node. A leader knows that only when it has applied all that came before it: so its first
+ * entry bears no new stamp, and its clock is settled when that one is applied.
+ *
  * A node that has only replayed does not know how long it was away. It asks the other members, from
  * its start on and in the background, until one that knows has told it: so at an election the
  * answer is at hand, and a failover does not wait for it. The rule:
  *
  *   1. A member's clock counts when it follows from an entry of the newest term in this node's own
  *      log, or a later one. In one term there is one leader and one clock; a leader that has begun
- *      since may have lost time, and lost time is never made up for: what was reserved meanwhile
- *      would run out early. Of two clocks of one term the later one is nearer to the truth: each
- *      error makes a clock late, never early: the way of the entry, and that of the answer, by less
- *      than its round trip. (Oscillators aside: one that is fast is early by what it gains from
- *      entry to entry.) Entries up to the one it follows from set it no more: they are old, this
- *      node is catching up.
- *   2. When this node leads and knows no clock, it proposes nothing until every other member has
- *      answered, PROP_CLOCK_WAIT_NS at most: so long only after a majority was down, and some of it
- *      still is.
+ *      since may have lost time without knowing it. Of two clocks of one term the later one is
+ *      nearer to the truth: each error makes a clock late, never early: the way of the entry, and
+ *      that of the answer, by less than its round trip. (Oscillators aside: one that is fast is
+ *      early by what it gains from entry to entry.) Entries up to the one it follows from set it no
+ *      more: they are old, this node is catching up.
+ *   2. When this node leads and knows no clock, it proposes nothing after its first entry until
+ *      every other member has answered, PROP_CLOCK_WAIT_NS at most: so long only after a majority
+ *      was down, and some of it still is.
  *   3. When none of those that answer knows, and they are a majority with this node, their wall
  *      clocks count: each says what its own makes of the time since its last stored stamp, never
- *      less than nothing, and the lower median holds. So no wall clock alone moves anything: a step
- *      ahead needs two of them, and a single node has nobody else to ask. (A member that knows
- *      by an older leader is one voice among these. One that is silent is taken for one that is
- *      down: after a power failure the last one may come back much later, or never. If it is cut
- *      off instead, and knows, two wall clocks that were put forward lead away from it.)
+ *      less than nothing, and the lower median holds; one whose stamp is of before the clock began
+ *      anew has no idea. So no wall clock alone moves anything: a step ahead needs two of them, and
+ *      a single node has nobody else to ask. (A member that knows by an older leader is one voice
+ *      among these. One that is silent is taken for one that is down: after a power failure the
+ *      last one may come back much later, or never. If it is cut off instead, and knows, two wall
+ *      clocks that were put forward lead away from it.)
  *   4. Else the clock stands at the last stamp: late by as long as the cluster was away, so that
  *      nothing is early.
- *   5. Once a leader's first entry is applied its clock is the cluster's: no answer moves it any
- *      more. If that entry never is, what 3 and 4 gave is forgotten with the leadership.
+ *   5. From then on its clock is the cluster's: no answer moves it any more. Where 3 or 4 gave it
+ *      the next entry says so; if that one is never applied, the guess is forgotten with the
+ *      leadership.
  *
  * What a member says is believed up to CB_CLUSTER_CLOCK_MAX: one whose clock is wrong would stamp
  * entries with it when it leads. Where it is over a minute away from this node's wall clock, a line
@@ -57,8 +64,9 @@ struct prop_clock_word {
     bool knows;
     uint64_t now_ns; /* its clock; unless it knows, what its wall clock makes of it, 0: it has no
                         idea */
-    uint64_t index;  /* while it knows: of the entry that its clock follows from */
-    uint64_t term;
+    uint64_t index;  /* of the entry that its clock follows from, or whose stamp its wall clock goes
+                        on from */
+    uint64_t term;   /* while it knows: of that entry */
 };
 
 /* An entry that was applied. */
@@ -66,39 +74,46 @@ struct prop_clock_entry {
     uint64_t stamp_ns;
     uint64_t index;
     uint64_t term;
+    uint64_t begun; /* the clock began anew with the entry of this index, this one or an earlier; 0:
+                       it never has */
 };
 
 enum prop_clock_how {
     PROP_CLOCK_REPLAYED, /* it lay in the log when the process started, or came within a state */
     PROP_CLOCK_LIVE,     /* as it was committed */
-    PROP_CLOCK_LEADING,  /* the same, of an earlier leader, while this node leads */
+    PROP_CLOCK_LEADING,  /* the same, of an earlier leader, while this node leads; and its first
+                            entry, until the clock is settled */
     PROP_CLOCK_OWN,      /* of this node as the present leader */
 };
 
 struct prop_clock_other {
     uint64_t id;
     bool has_answered;
-    uint64_t now_ns;  /* as it said, 0: it has no idea; ... */
+    uint64_t index;   /* as it said */
+    uint64_t now_ns;  /* the same, 0: it has no idea; ... */
     uint64_t boot_ns; /* ...came at this CLOCK_BOOTTIME */
 };
 
 struct prop_clock {
     uint64_t last_ns; /* largest stamp applied: the clock never shows less */
-    bool is_known;    /* the next three hold */
-    bool is_guess;    /* by rule 3 or 4, and this leader's first entry is not applied */
+    uint64_t begun;   /* as of the last entry applied */
+    bool is_known;    /* the next four hold */
+    bool is_guess;    /* by rule 3 or 4, and the entry that says so is not applied */
     uint64_t now_ns;  /* the clock's reading... */
     uint64_t boot_ns; /* ...at this CLOCK_BOOTTIME */
     uint64_t index;   /* it follows from this entry */
     uint64_t term;
     bool is_settled;         /* a member that knows has answered, or this node has led */
-    uint64_t stored_ns;      /* this stamp was stored... */
+    uint64_t stored_index;   /* of the entry whose... */
+    uint64_t stored_ns;      /* ...stamp was stored... */
     uint64_t stored_wall_ns; /* ...when the wall clock showed this; 0: unknown */
     uint32_t n_others;
     struct prop_clock_other others[CB_CLUSTER_NODES_MAX];
 };
 
-/* `stamp_ns` was stored when this node's wall clock showed `wall_ns`. There is no other member. */
-void prop_clock_init(struct prop_clock *c, uint64_t stamp_ns, uint64_t wall_ns);
+/* `last`, whose term does not matter, was stored when this node's wall clock showed `wall_ns`.
+ * There is no other member. */
+void prop_clock_init(struct prop_clock *c, const struct prop_clock_entry *last, uint64_t wall_ns);
 /* These are the other members; what those that stay have answered stays. */
 void prop_clock_members(struct prop_clock *c, const uint64_t *ids, uint32_t count);
 void prop_clock_applied(struct prop_clock *c,
@@ -127,8 +142,9 @@ enum prop_clock_lead {
     PROP_CLOCK_STANDS,    /* rule 4 */
 };
 
-/* This node leads the term; `may_wait`: PROP_CLOCK_WAIT_NS have not passed since it does. Unless it
- * waits the clock is known after that. */
+/* This node leads and has applied its first entry; `may_wait`: PROP_CLOCK_WAIT_NS have not passed
+ * since it leads. Unless it waits the clock is known after that: when it runs, prop_clock_applied
+ * is told of that entry as its own; otherwise the next one has a JSM_ITEM_CLOCK. */
 enum prop_clock_lead prop_clock_lead(
     struct prop_clock *c, bool may_wait, uint64_t boot_ns, uint64_t wall_ns, uint64_t *moved_ns);
 /* It leads no more. */

@@ -96,9 +96,10 @@ struct proposer {
     struct prop_clock clock;
 
     bool is_leading;
-    bool is_serving;         /* leading, and our RESUME is applied */
-    bool has_clock;          /* leading, and the clock is known: there may be entries */
-    uint64_t clock_until_ns; /* leading without it: other members are waited for until then */
+    bool is_resumed;         /* leading, and our RESUME is applied */
+    bool is_serving;         /* the same, and the clock is known */
+    uint64_t clock_until_ns; /* resumed without it: other members are waited for until then */
+    bool clock_begins;       /* the next entry says that it begins anew */
     uint64_t term;
     char leader[CB_ADDRESS_MAX];
 
@@ -189,6 +190,8 @@ void prop_stream_drop_read(struct proposer_stream *st, struct prop_read *r);
 /* ---- prop_batch.c ---- */
 
 void prop_batch_run(struct proposer *p);
+/* Our RESUME is applied, and nothing else of ours. False: the clock is not known yet. */
+bool prop_batch_get_clock(struct proposer *p, uint64_t boot_ns);
 /* One of our entries, the oldest in flight, is applied. */
 void prop_batch_applied(struct proposer *p, uint64_t batch);
 void prop_batch_reset(struct proposer *p);

@@ -3,6 +3,15 @@
 #include "common/base/cb_mem.h"
 #include "node/proposer/prop_internal.h"
 
+/* The last one applied. */
+static struct prop_clock_entry entry_of_clock(const struct jsm *machine, uint64_t term)
+{
+    return (struct prop_clock_entry){.stamp_ns = jsm_stamp_ns(machine),
+                                     .index = jsm_index(machine),
+                                     .term = term,
+                                     .begun = jsm_clock_index(machine)};
+}
+
 struct proposer *proposer_create(const struct proposer_config *config,
                                  const struct proposer_env *env,
                                  const struct jsm *machine)
@@ -21,7 +30,8 @@ struct proposer *proposer_create(const struct proposer_config *config,
     cb_list_init(&p->queued);
     cb_map_init(&p->session_by_id);
     entry_builder_init(&p->builder);
-    prop_clock_init(&p->clock, jsm_stamp_ns(machine), config->stamp_wall_ns);
+    const struct prop_clock_entry last = entry_of_clock(machine, 0);
+    prop_clock_init(&p->clock, &last, config->stamp_wall_ns);
     p->timer_ns = JSM_NEVER;
     return p;
 }
@@ -44,7 +54,7 @@ static void drop_leadership(struct proposer *p)
     }
     if (p->is_leading) {
         p->is_leading = false;
-        p->has_clock = false;
+        p->is_resumed = false;
         prop_clock_yield(&p->clock);
         p->env.log(p->env.data, PROPOSER_LOG_STEPS_DOWN, p->leader, p->term);
     }
@@ -70,7 +80,7 @@ void proposer_set_machine(struct proposer *p, const struct jsm *machine)
 {
     CB_ASSERT(!p->is_leading);
     p->machine = machine;
-    const struct prop_clock_entry last = {.stamp_ns = jsm_stamp_ns(machine)};
+    const struct prop_clock_entry last = entry_of_clock(machine, 0);
     prop_clock_applied(&p->clock, &last, PROP_CLOCK_REPLAYED, prop_boottime(p));
 }
 
@@ -95,10 +105,22 @@ void proposer_role(struct proposer *p, bool leading, uint64_t term, const char *
     }
 }
 
-/* Every session that the machine has gets a lease: it runs from now. */
+static void clock_applied(struct proposer *p, uint64_t term, enum prop_clock_how how)
+{
+    const struct prop_clock_entry e = entry_of_clock(p->machine, term);
+    prop_clock_applied(&p->clock, &e, how, prop_boottime(p));
+}
+
+/* Once the clock is known. Every session that the machine has gets a lease: it runs from now. */
 static void serve(struct proposer *p)
 {
+    if (!prop_batch_get_clock(p, prop_boottime(p))) {
+        return;
+    }
     p->is_serving = true;
+    if (!p->clock_begins) {
+        clock_applied(p, p->term, PROP_CLOCK_OWN); /* it goes on from RESUME */
+    }
     p->lease_check_ns = JSM_NEVER;
     for (const struct jsm_session *s = jsm_session_next(p->machine, NULL); s != NULL;
          s = jsm_session_next(p->machine, s)) {
@@ -147,24 +169,18 @@ static void mark_readers(struct proposer *p)
     }
 }
 
-static void clock_applied(struct proposer *p, uint64_t term, bool own, bool live)
-{
-    const struct prop_clock_entry e = {
-        .stamp_ns = jsm_stamp_ns(p->machine), .index = jsm_index(p->machine), .term = term};
-    enum prop_clock_how how = own             ? PROP_CLOCK_OWN
-                              : p->is_leading ? PROP_CLOCK_LEADING
-                              : live          ? PROP_CLOCK_LIVE
-                                              : PROP_CLOCK_REPLAYED;
-    prop_clock_applied(&p->clock, &e, how, prop_boottime(p));
-}
-
 void proposer_applied(struct proposer *p, const struct entry_header *header, bool live)
 {
     bool own = p->is_leading && header->term == p->term && header->proposer == p->config.self;
-    clock_applied(p, header->term, own, live);
+    enum prop_clock_how how = own && p->is_serving ? PROP_CLOCK_OWN
+                              : p->is_leading      ? PROP_CLOCK_LEADING
+                              : live               ? PROP_CLOCK_LIVE
+                                                   : PROP_CLOCK_REPLAYED;
+    clock_applied(p, header->term, how);
     if (own) {
         prop_batch_applied(p, header->batch);
         if (!p->is_serving) {
+            p->is_resumed = true;
             serve(p);
         }
     }
@@ -189,6 +205,9 @@ static void set_timer(struct proposer *p)
 
 void proposer_turn(struct proposer *p)
 {
+    if (p->is_resumed && !p->is_serving) {
+        serve(p);
+    }
     prop_batch_run(p);
     struct cb_list *it;
     while ((it = cb_list_first(&p->dirty)) != NULL) {

@@ -111,20 +111,26 @@ static bool has_caught_up(const struct replica *r, const struct replica_peer *p)
     return p->had >= p->told_index && r->next_index - 1 - p->had < CB_RAFT_SNAPSHOT_TRAILING_MIN;
 }
 
-static bool is_pinned_for(struct replica *r, struct replica_peer *p)
+/* This node leads, and the member takes what it is sent, and not all of it yet. */
+static bool is_still_behind(struct replica *r, struct replica_peer *p)
 {
     raft_index match;
-    if (!p->is_behind) {
-        return false;
-    }
     if (r->raft.state != RAFT_LEADER || raft_match_index(&r->raft, p->id, &match) != 0) {
-        return p->is_behind = false;
+        return false;
     }
     if (match > p->had) {
         p->had = match;
         p->wanted_ms = replica_now_ms(r);
     }
-    p->is_behind = replica_now_ms(r) - p->wanted_ms <= CB_RAFT_PIN_MS && !has_caught_up(r, p);
+    return replica_now_ms(r) - p->wanted_ms <= CB_RAFT_PIN_MS && !has_caught_up(r, p);
+}
+
+static bool is_pinned_for(struct replica *r, struct replica_peer *p)
+{
+    if (!p->is_behind) {
+        return false;
+    }
+    p->is_behind = is_still_behind(r, p);
     if (!p->is_behind) {
         p->is_slow = false;
         p->told_index = 0;

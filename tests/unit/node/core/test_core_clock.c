@@ -90,8 +90,12 @@ static void who_leads_has_the_time_that_it_was_told(void **state)
     core_rig_advance(r, CB_NS_PER_S);
     core_rig_role(r, REPLICA_LEADER);
     core_turn(r->core);
-    assert_int_equal(r->replica.n_proposed, 1); /* at once */
-    assert_int_equal(proposed_stamp(r), stamp + 8 * CB_NS_PER_S);
+    assert_int_equal(r->replica.n_proposed, 1); /* RESUME, which has no time of its own */
+    assert_int_equal(proposed_stamp(r), stamp);
+    core_rig_apply(r, cb_buf_span(&r->replica.proposed), true);
+    core_turn(r->core);
+    assert_true(proposer_is_serving(core_proposer(r->core))); /* at once */
+    assert_int_equal(core_clock_tell(r->core).now_ns, stamp + 8 * CB_NS_PER_S);
 }
 
 static void an_answer_that_took_too_long_is_not_used(void **state)
@@ -122,6 +126,20 @@ static void a_member_tells_what_it_knows(void **state)
     struct prop_clock_word w = core_clock_tell(r->core);
     assert_true(w.knows && w.index == r->index && w.term == RIG_TERM);
     assert_int_equal(w.now_ns, jsm_stamp_ns(core_machine(r->core)));
+}
+
+/* Its log, replayed, says that time was lost: what it was told was of before. */
+static void who_has_to_forget_asks_again(void **state)
+{
+    struct core_rig *r = *state;
+    const struct prop_clock_word word = known(r, 0);
+    answer(r, 1, NULL);
+    answer(r, 3, &word);
+    core_rig_advance(r, 10 * ROUND);
+    assert_true(r->clocks_asked[1] == 0 && r->clocks_asked[3] == 0);
+    const struct jsm_item clock = {.kind = JSM_ITEM_CLOCK};
+    core_rig_apply(r, core_rig_entry(r, &clock, 1), false);
+    assert_true(r->clocks_asked[1] == 1 && r->clocks_asked[3] == 1);
 }
 
 /* Who is added is asked too; who was removed is not, and what it answers counts for nothing. */
@@ -182,6 +200,7 @@ int main(void)
         T(an_answer_that_took_too_long_is_not_used),
         T(the_newest_term_in_the_log_is_what_counts),
         T(a_member_tells_what_it_knows),
+        T(who_has_to_forget_asks_again),
         T(members_come_and_go),
         T(one_that_the_owner_does_not_know_is_not_asked),
     };

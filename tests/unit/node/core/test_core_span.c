@@ -241,6 +241,23 @@ static void what_is_replayed_was_applied_when_it_was_stamped(void **state)
     assert_int_equal(core_applied(r->core)->wall_ns, wall + 7 * CB_NS_PER_S);
 }
 
+/* A leader's first entry has the stamp of the one before it, which was reached when that one was
+ * applied; and when a clock stood, the moment from which it went on is known to who was there. */
+static void a_wall_time_is_that_of_its_stamp(void **state)
+{
+    struct core_rig *r = *state;
+    core_rig_apply(r, core_rig_entry(r, NULL, 0), true);
+    uint64_t wall = core_applied(r->core)->wall_ns;
+    r->wall_ns += 100 * CB_NS_PER_S;
+    core_rig_apply(r, core_rig_entry(r, NULL, 0), true);
+    assert_int_equal(core_applied(r->core)->wall_ns, wall);
+    const struct jsm_item clock = {.kind = JSM_ITEM_CLOCK};
+    core_rig_apply(r, core_rig_entry(r, &clock, 1), true);
+    assert_int_equal(core_applied(r->core)->wall_ns, r->wall_ns);
+    core_rig_apply(r, core_rig_entry(r, &clock, 1), false);
+    assert_int_equal(core_applied(r->core)->wall_ns, 0);
+}
+
 /* A commit behind the core's back, of the state that is there with another digest. */
 static void store_another_digest(struct core_rig *r)
 {
@@ -302,6 +319,7 @@ int main(void)
         T(the_rest_is_committed_at_the_end),
         T(a_core_starts_from_what_was_stored),
         T(what_is_replayed_was_applied_when_it_was_stamped),
+        T(a_wall_time_is_that_of_its_stamp),
         T(a_state_with_another_digest_ends_the_process),
         T(a_record_that_is_none_ends_the_process),
     };

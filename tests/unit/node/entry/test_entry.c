@@ -41,6 +41,7 @@ static uint32_t all_items(struct jsm_item *out)
         .kind = JSM_ITEM_COUNTS, .counter = JSM_COUNTER_COUNT - 1, .number = UINT64_MAX};
     out[n++] = (struct jsm_item){.kind = JSM_ITEM_LIMITS, .limits = {UINT64_MAX, 300}};
     out[n++] = (struct jsm_item){.kind = JSM_ITEM_SPACE, .number = 1};
+    out[n++] = (struct jsm_item){.kind = JSM_ITEM_CLOCK};
     for (uint32_t op = 1; op < JSM_OP_END; op++) {
         unsigned fields;
         assert_true(entry_op_fields(op, &fields));

@@ -118,17 +118,24 @@ static void a_missing_record_does_not_pass(void **state)
     jsm_store_fini(&store);
 }
 
-/* Format 1: the globals ended before the limits; format 2: before the word on space. */
+/* Format 1: the globals ended before the limits; 2: before the word on space; 3: before the clock's
+ * entry. */
 static void records_of_earlier_formats_are_read(void **state)
 {
     content = *state;
     struct jsm_store store = {0};
     fill(&store);
     struct jsm_store_record *globals = &store.records[0];
-    assert_int_equal(globals->value[0], 3);
-    globals->value[0] = 2;
+    assert_int_equal(globals->value[0], 4);
+    globals->value[0] = 3;
     globals->value_len--; /* it is 0 */
     struct jsm *m = jsm_store_load(&store);
+    assert_non_null(m);
+    assert_int_equal(jsm_clock_index(m), 0);
+    jsm_destroy(m);
+    globals->value[0] = 2;
+    globals->value_len--; /* it is 0 */
+    m = jsm_store_load(&store);
     assert_non_null(m);
     assert_false(jsm_is_short_of_space(m));
     jsm_destroy(m);
@@ -152,7 +159,7 @@ static void records_of_the_second_format_are_read(void **state)
     jsm_script_run(s, "c1> put 5 100 60 x; c1> put 5 90 60 y");
     jsm_store_drain(&store, jsm_script_machine(s));
     store.records[0].value[0] = 2;
-    store.records[0].value_len--; /* the word on space */
+    store.records[0].value_len -= 2; /* the word on space, the clock's entry */
     unsigned cut = 0;
     for (uint32_t i = 0; i < store.n; i++) {
         struct jsm_store_record *r = &store.records[i];

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "node/entry/entry_builder.h"
+
 static uint64_t get_boot(void *ctx)
 {
     return ((struct desk *)ctx)->boot_ns;
@@ -233,6 +235,17 @@ struct jsm_entry desk_entry(struct desk *d, unsigned i, struct entry_header *h)
     assert_true(i < d->n_log);
     assert_int_equal(entry_decode(&d->decoder, cb_buf_span(&d->log[i]), h, &e), ENTRY_OK);
     return e;
+}
+
+void desk_log_clock(struct desk *d, uint64_t term, uint64_t stamp_ns)
+{
+    const struct entry_header h = {.stamp_ns = stamp_ns, .term = term, .proposer = 1, .batch = 1};
+    const struct jsm_item item = {.kind = JSM_ITEM_CLOCK};
+    struct entry_builder b;
+    entry_builder_init(&b);
+    entry_builder_add(&b, &item);
+    assert_int_equal(append(d, entry_builder_finish(&b, &h)), PROPOSER_APPENDED);
+    entry_builder_fini(&b);
 }
 
 unsigned desk_last_items(struct desk *d)

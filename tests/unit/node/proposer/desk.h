@@ -74,6 +74,8 @@ void desk_apply(struct desk *d);
 void desk_apply_all(struct desk *d);
 /* The i-th entry of the log, decoded until the next call. */
 struct jsm_entry desk_entry(struct desk *d, unsigned i, struct entry_header *h);
+/* Appends an entry of node 1, as leader of that term, who guessed the time. */
+void desk_log_clock(struct desk *d, uint64_t term, uint64_t stamp_ns);
 /* Items of the last proposed entry. */
 unsigned desk_last_items(struct desk *d);
 

@@ -20,7 +20,8 @@ static uint64_t next_index;
 static void start(uint32_t n_others, uint64_t stamp_ns, uint64_t wall_ns)
 {
     static const uint64_t ids[] = {1, 2};
-    prop_clock_init(&c, stamp_ns, wall_ns);
+    const struct prop_clock_entry last = {.stamp_ns = stamp_ns, .index = 50};
+    prop_clock_init(&c, &last, wall_ns);
     prop_clock_members(&c, ids, n_others);
     next_index = 100;
 }
@@ -199,7 +200,7 @@ static void who_was_told_tells_others(void **state)
     struct prop_clock_word w = prop_clock_tell(&c, 10, 58000);
     assert_false(w.knows);
     assert_int_equal(w.now_ns, 9000); /* by its wall clock */
-    assert_true(w.index == 0 && w.term == 0);
+    assert_true(w.index == 50 && w.term == 0);
     (void)knows(1, 5000, 80, TERM, 20);
     w = prop_clock_tell(&c, 30, 99999);
     assert_true(w.knows && w.now_ns == 5010 && w.index == 80 && w.term == TERM);
@@ -325,6 +326,104 @@ static void who_is_alone_asks_nobody(void **state)
     assert_true(prop_clock_is_settled(&c));
 }
 
+/* ---- where time may have been lost ---- */
+
+static uint64_t begun; /* as of the next entry */
+
+static void applied_after(uint64_t stamp_ns, enum prop_clock_how how, uint64_t boot_ns)
+{
+    const struct prop_clock_entry e = {
+        .stamp_ns = stamp_ns, .index = ++next_index, .term = TERM, .begun = begun};
+    prop_clock_applied(&c, &e, how, boot_ns);
+}
+
+static void begins(uint64_t stamp_ns, enum prop_clock_how how, uint64_t boot_ns)
+{
+    begun = next_index + 1;
+    applied_after(stamp_ns, how, boot_ns);
+}
+
+/* It does not advance the stamp, but the clock that stood is the cluster's. */
+static void a_follower_takes_the_clock_that_stood(void **state)
+{
+    (void)state;
+    start(2, 0, 0);
+    applied(500, PROP_CLOCK_LIVE, 100);
+    assert_int_equal(prop_clock_now(&c, 10100), 10500);
+    begins(500, PROP_CLOCK_LIVE, 10100);
+    assert_int_equal(prop_clock_now(&c, 10110), 510);
+}
+
+/* The first entry of a leader: it has the stamp of the one before, which is no time. */
+static void an_entry_without_a_new_stamp_sets_nothing(void **state)
+{
+    (void)state;
+    start(2, 0, 0);
+    applied(500, PROP_CLOCK_LIVE, 100);
+    applied(500, PROP_CLOCK_LIVE, 900);
+    assert_int_equal(prop_clock_now(&c, 1000), 1400);
+    struct prop_clock_word w = prop_clock_tell(&c, 1000, 0);
+    assert_true(w.knows && w.index == next_index);
+
+    start(2, 500, 0);
+    applied(500, PROP_CLOCK_LIVE, 900);
+    assert_int_equal(lead(true, 1000, 0), PROP_CLOCK_WAITS); /* it still does not know */
+}
+
+static void what_follows_from_before_is_forgotten(void **state)
+{
+    (void)state;
+    static const enum prop_clock_how hows[] = {PROP_CLOCK_REPLAYED, PROP_CLOCK_LEADING};
+    for (unsigned i = 0; i < 2; i++) {
+        start(2, 1000, 50000);
+        assert_true(knows(1, 90000, 80, TERM, 20));
+        assert_true(prop_clock_is_settled(&c));
+        begins(1500, hows[i], 30);
+        assert_false(prop_clock_is_settled(&c));
+        assert_int_equal(lead(true, 40, 99999), PROP_CLOCK_WAITS);
+        /* Who has not got there yet has nothing to say, whatever its term; who has is believed. */
+        assert_false(knows(1, 90000, begun - 1, TERM + 1, 50));
+        assert_true(knows(2, 2000, begun, TERM, 50));
+        assert_int_equal(prop_clock_now(&c, 60), 2010);
+    }
+}
+
+/* The wall clocks of all three make 90 s of it, but two of them, one this node's own, have stored
+ * nothing since the clock stood. */
+static void wall_clocks_of_before_have_no_idea(void **state)
+{
+    (void)state;
+    uint64_t moved;
+    const struct prop_clock_word before = {.now_ns = 91000, .index = 60};
+    start(2, 1000, 50000);
+    begins(1500, PROP_CLOCK_REPLAYED, 10);
+    const struct prop_clock_word since = {.now_ns = 91000, .index = begun};
+    assert_int_equal(prop_clock_by_wall(&c, 140000), 0);
+    assert_int_equal(prop_clock_tell(&c, 20, 140000).index, 0);
+    assert_false(prop_clock_heard(&c, 1, &before, TERM, 20));
+    assert_false(prop_clock_heard(&c, 2, &since, TERM, 20));
+    assert_int_equal(prop_clock_lead(&c, true, 20, 140000, &moved), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(moved, 0);
+
+    /* Two that have say how long it was. */
+    prop_clock_yield(&c);
+    assert_false(prop_clock_heard(&c, 1, &since, TERM, 20));
+    assert_int_equal(prop_clock_lead(&c, true, 20, 140000, &moved), PROP_CLOCK_FROM_WALL);
+    assert_int_equal(moved, 91000 - 1500);
+}
+
+/* Until the entry that says so is applied, a guess is none that others may take. */
+static void a_guess_is_told_when_the_log_has_it(void **state)
+{
+    (void)state;
+    start(0, 1000, 50000);
+    assert_int_equal(lead(true, 10, 52000), PROP_CLOCK_FROM_WALL);
+    assert_false(prop_clock_tell(&c, 10, 52000).knows);
+    begins(3000, PROP_CLOCK_OWN, 20);
+    struct prop_clock_word w = prop_clock_tell(&c, 20, 52000);
+    assert_true(w.knows && w.index == begun && w.now_ns == 3010);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +448,11 @@ int main(void)
         cmocka_unit_test(a_guess_that_is_in_the_log_is_the_clock),
         cmocka_unit_test(the_answers_of_who_stays_stay),
         cmocka_unit_test(who_is_alone_asks_nobody),
+        cmocka_unit_test(a_follower_takes_the_clock_that_stood),
+        cmocka_unit_test(an_entry_without_a_new_stamp_sets_nothing),
+        cmocka_unit_test(what_follows_from_before_is_forgotten),
+        cmocka_unit_test(wall_clocks_of_before_have_no_idea),
+        cmocka_unit_test(a_guess_is_told_when_the_log_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,11 +168,9 @@ static bool is_told_again(struct cluster *all)
     return away->install_pending && member_counters(leader).installs_sent > 1;
 }
 
-/* The log was kept for it, but not for long enough: the second time entries come slowly, until it
- * is there. */
-static void one_that_falls_behind_again_slows_the_leader(void **state)
+/* The leader keeps little, and `away` had to be told twice. */
+static void fall_behind_again(void)
 {
-    (void)state;
     for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
         member_crash(&c.m[i]);
     }
@@ -189,6 +187,14 @@ static void one_that_falls_behind_again_slows_the_leader(void **state)
     assert_int_equal(member_counters(leader).proposals_slowed, 0);
     member_install_fetched(away);
     cluster_run_until(&c, 60000, is_told_again); /* libraft waits for 30 s */
+}
+
+/* The log was kept for it, but not for long enough: the second time entries come slowly, until it
+ * is there. */
+static void one_that_falls_behind_again_slows_the_leader(void **state)
+{
+    (void)state;
+    fall_behind_again();
     cluster_write(&c, leader, 50);
     assert_true(member_counters(leader).proposals_slowed > 0);
     away->hold_install = false;
@@ -198,6 +204,43 @@ static void one_that_falls_behind_again_slows_the_leader(void **state)
     uint64_t slowed = member_counters(leader).proposals_slowed;
     cluster_write(&c, leader, 50);
     assert_int_equal(member_counters(leader).proposals_slowed, slowed);
+}
+
+static void hand_over(struct member *to)
+{
+    fake_node_enter(leader->node);
+    assert_true(replica_transfer(leader->r, to->node->id));
+    fake_node_leave(leader->node);
+    fake_world_run(c.world, 200);
+    leader = cluster_elect(&c);
+    assert_ptr_equal(leader, to);
+    cluster_write(&c, leader, 3);
+}
+
+/* A member was behind when it led before; now it is again, and that is the first time. */
+static void who_leads_again_slows_nobody_at_first(void **state)
+{
+    (void)state;
+    fall_behind_again();
+    struct member *first = leader, *next = NULL;
+    for (size_t i = 0; i < HARNESS_MEMBERS; i++) {
+        next = &c.m[i] != leader && &c.m[i] != away ? &c.m[i] : next;
+    }
+    hand_over(next);
+    away->hold_install = false;
+    member_install(away);
+    converge();
+    hand_over(first);
+    converge();
+    uint64_t slowed = member_counters(first).proposals_slowed;
+    uint64_t sent = member_counters(first).installs_sent;
+    let_fetch_begin();
+    assert_true(member_counters(first).installs_sent > sent);
+    cluster_write(&c, first, 50);
+    assert_int_equal(member_counters(first).proposals_slowed, slowed);
+    away->hold_install = false;
+    member_install(away);
+    converge();
 }
 
 static void a_member_is_told_once_while_it_fetches(void **state)
@@ -336,6 +379,7 @@ int main(void)
         TEST(a_state_behind_the_log_is_refused),
         TEST(a_member_far_behind_gets_the_state),
         TEST(one_that_falls_behind_again_slows_the_leader),
+        TEST(who_leads_again_slows_nobody_at_first),
         TEST(a_member_is_told_once_while_it_fetches),
         TEST(a_leader_is_heard_while_its_state_is_fetched),
         TEST(the_log_is_kept_while_a_state_is_fetched),
