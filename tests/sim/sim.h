@@ -98,6 +98,7 @@ enum sim_fault {
     X(clocks_told, "times a node told another the cluster's clock")                                \
     X(digests_told, "digests of its state that a node told another")                               \
     X(digests_equal, "times a node found that it has the state of another")                        \
+    X(clocks_begun_late, "times the cluster's clock began anew and had lost a second or more")     \
     X(clocks_by_wall, "times that wall clocks, put forward, led the cluster's clock ahead")        \
     X(clocks_late_ms, "milliseconds that the clusters' clocks had lost at the end")                \
     X(torn_appends, "appends torn by a crash")                                                     \
@@ -189,6 +190,7 @@ struct sim_node {
     struct fake_node *fake;
     struct cb_clock clock;
     int64_t wall_offset_ns;
+    uint64_t served_term, served_ns;         /* as leader last, and since when */
     uint64_t wall_stepped_on_ns;             /* by so much in all its wall clock was put forward */
     uint64_t clock_calls[SIM_NODES_MAX + 1]; /* by id: number of the call that is under way */
     uint64_t space_calls[SIM_NODES_MAX + 1]; /* the same */
@@ -290,6 +292,7 @@ struct sim {
     bool is_short;                 /* by the newest entry: puts are refused */
     uint64_t short_ns;             /* when a disk was mended that had been short of space */
     uint64_t clock_ahead_ns;       /* that wall clocks have led the cluster's ahead of time */
+    uint64_t clock_lost_ns;        /* ...and that it was late when it began anew, against that */
 };
 
 /* ---- sim_options.c ---- */
@@ -367,7 +370,7 @@ void sim_digest_differs(void *data, const char *sentence);
 /* For core_env. */
 void sim_clock_ask(void *data, uint64_t id);
 /* An entry with this stamp was applied as the first. */
-void sim_clock_stamped(struct sim *s, uint64_t stamp_ns);
+void sim_clock_stamped(struct sim *s, uint64_t term, const struct jsm *machine);
 
 /* ---- sim_space.c ---- */
 

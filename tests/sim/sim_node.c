@@ -160,6 +160,10 @@ static void serving(void *data, bool is_serving)
 {
     struct sim_node *n = data;
     sim_trace(n->sim, "n%u %s", (unsigned)n->id, is_serving ? "serves" : "serves no more");
+    if (is_serving) {
+        n->served_term = core_view(n->core)->term;
+        n->served_ns = sim_now(n->sim);
+    }
 }
 
 static void led(void *data, uint64_t term, const char *leader)
@@ -254,7 +258,7 @@ static void watch(void *data, const struct replica_entry *e, const struct jsm *m
     bool is_first = e->index > sim_oracle_index(n->sim->oracle);
     sim_oracle_applied(n->sim->oracle, n->id, e->index, e->term, e->bytes, machine);
     if (is_first) {
-        sim_clock_stamped(n->sim, jsm_stamp_ns(machine));
+        sim_clock_stamped(n->sim, e->term, machine);
         sim_space_applied(n->sim, jsm_is_short_of_space(machine));
     }
 }
