@@ -178,6 +178,9 @@ struct sim_node;
 struct sim_proxy;
 struct sim_stream;
 
+/* Questions of one node to another (sim_call.c). */
+enum sim_call_kind { SIM_CALL_CLOCK, SIM_CALL_SPACE, SIM_CALL_KINDS };
+
 /* A timer of a process, on its own clock. */
 struct sim_timer {
     uint64_t at_ns; /* local; UINT64_MAX: off */
@@ -190,13 +193,12 @@ struct sim_node {
     struct fake_node *fake;
     struct cb_clock clock;
     int64_t wall_offset_ns;
-    uint64_t served_term, served_ns;         /* as leader last, and since when */
-    uint64_t wall_stepped_on_ns;             /* by so much in all its wall clock was put forward */
-    uint64_t clock_calls[SIM_NODES_MAX + 1]; /* by id: number of the call that is under way */
-    uint64_t space_calls[SIM_NODES_MAX + 1]; /* the same */
-    uint64_t state_call;                     /* the same, of the one call for a part of a state */
-    bool asks_state;                         /* it is under way */
-    struct store_mem_disk *disk;             /* NULL: LMDB */
+    uint64_t served_term, served_ns; /* as leader last, and since when */
+    uint64_t wall_stepped_on_ns;     /* by so much in all its wall clock was put forward */
+    uint64_t calls[SIM_CALL_KINDS][SIM_NODES_MAX + 1]; /* by id: number of what is under way */
+    uint64_t state_call;                               /* of the one call for a part of a state */
+    bool asks_state;                                   /* it is under way */
+    struct store_mem_disk *disk;                       /* NULL: LMDB */
     char dir[64];
     struct store *store; /* NULL: the process is down */
     struct core *core;
@@ -358,6 +360,18 @@ struct proposer_counters sim_node_proposer_counters(const struct sim_node *n);
 /* Of a message of a gRPC call between nodes that leaves now. */
 bool sim_call_is_lost(struct sim *s, const struct sim_node *from, const struct sim_node *to);
 uint64_t sim_call_arrival_ns(struct sim *s);
+
+#define SIM_ANSWER_MAX 128
+struct sim_method {
+    enum sim_call_kind kind;
+    uint64_t late_ns; /* then there is no answer */
+    /* What a node that is asked says: the bytes that a socket would have, 1 to SIM_ANSWER_MAX. */
+    void (*tell)(struct sim_node *n, struct cb_buf *out);
+    /* What member `id` has said; CB_SPAN_NULL: nothing in time. */
+    void (*take)(struct sim_node *n, uint64_t id, struct cb_span answer);
+};
+
+void sim_call_ask(struct sim_node *n, uint64_t id, const struct sim_method *method);
 
 /* ---- sim_digest.c ---- */
 

@@ -1,9 +1,7 @@
 /* The cluster's clock (design D2): how nodes ask each other for it, and that it never shows more
  * time than has passed. */
 #include <inttypes.h>
-#include <stdio.h>
 
-#include "common/base/cb_mem.h"
 #include "common/wire/wire_cluster.h"
 #include "sim/sim.h"
 
@@ -12,77 +10,34 @@
 
 /* ---- one node asks another, as gRPC would have it ---- */
 
-struct call {
-    struct sim_node *from, *to;
-    uint64_t number; /* of the asker, by `to` */
-    struct prop_clock_word word;
-};
-
-static void answered(const struct call *k, const struct prop_clock_word *word)
+static void tell(struct sim_node *n, struct cb_buf *out)
 {
-    uint64_t *number = &k->from->clock_calls[k->to->id];
-    if (*number == k->number) {
-        ++*number;
-        core_clock_answered(k->from->core, k->to->id, word);
-    }
-}
-
-static void on_answer(void *arg)
-{
-    struct call k = *(struct call *)arg;
-    cb_free(arg);
-    if (k.from->core != NULL && k.from->is_started) {
-        k.from->sim->counters.clocks_told += k.word.knows;
-        answered(&k, &k.word);
-    }
-}
-
-/* Through the bytes that a socket would have. */
-static struct prop_clock_word by_wire(struct sim *s, struct prop_clock_word w)
-{
-    struct cb_buf bytes = CB_BUF_NULL;
+    struct prop_clock_word w = core_clock_tell(n->core);
     struct wire_clock_reply m = {
-        .knows = w.knows, .now_ns = w.now_ns, .index = w.index, .term = w.term};
-    wire_clock_reply_encode(&m, &bytes);
-    if (wire_clock_reply_decode(&m, cb_buf_span(&bytes)) != WIRE_OK) {
-        sim_fail(s, "wire", "what a node says of its clock does not parse");
-    }
-    cb_buf_fini(&bytes);
-    return (struct prop_clock_word){m.knows, m.now_ns, m.index, m.term};
+        .id = n->id, .knows = w.knows, .now_ns = w.now_ns, .index = w.index, .term = w.term};
+    wire_clock_reply_encode(&m, out);
 }
 
-static void on_asked(void *arg)
+static void take(struct sim_node *n, uint64_t id, struct cb_span answer)
 {
-    struct call *k = arg;
-    struct sim *s = k->to->sim;
-    if (k->to->core == NULL || sim_call_is_lost(s, k->to, k->from)) {
-        cb_free(k);
+    struct wire_clock_reply m;
+    if (answer.ptr == NULL) {
+        core_clock_answered(n->core, id, NULL);
         return;
     }
-    k->word = by_wire(s, core_clock_tell(k->to->core));
-    fake_at(&k->from->fake->process, sim_call_arrival_ns(s), on_answer, cb_free, k);
+    if (wire_clock_reply_decode(&m, answer) != WIRE_OK) {
+        sim_fail(n->sim, "wire", "what a node says of its clock does not parse");
+    }
+    n->sim->counters.clocks_told += m.knows;
+    const struct prop_clock_word word = {m.knows, m.now_ns, m.index, m.term};
+    core_clock_answered(n->core, id, &word);
 }
 
-static void on_deadline(void *arg)
-{
-    struct call k = *(struct call *)arg;
-    cb_free(arg);
-    if (k.from->core != NULL && k.from->is_started) {
-        answered(&k, NULL);
-    }
-}
+static const struct sim_method method = {SIM_CALL_CLOCK, CORE_CLOCK_LATE_NS, tell, take};
 
 void sim_clock_ask(void *data, uint64_t id)
 {
-    struct sim_node *n = data;
-    struct sim *s = n->sim;
-    struct call k = {.from = n, .to = &s->nodes[id], .number = n->clock_calls[id]};
-    fake_at(&n->fake->process, sim_now(s) + CORE_CLOCK_LATE_NS, on_deadline, cb_free,
-            cb_memdup(&k, sizeof k));
-    if (sim_node_is_up(k.to) && !sim_call_is_lost(s, k.from, k.to)) {
-        fake_at(&k.to->fake->process, sim_call_arrival_ns(s), on_asked, cb_free,
-                cb_memdup(&k, sizeof k));
-    }
+    sim_call_ask(data, id, &method);
 }
 
 /* ---- what it shows ---- */

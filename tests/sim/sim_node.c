@@ -399,8 +399,9 @@ void sim_node_boot(struct sim_node *n)
         n->timers[i].number++;
     }
     for (uint32_t id = 1; id <= SIM_NODES_MAX; id++) {
-        n->clock_calls[id]++; /* those of the process before */
-        n->space_calls[id]++;
+        for (int kind = 0; kind < SIM_CALL_KINDS; kind++) {
+            n->calls[kind][id]++; /* those of the process before */
+        }
     }
     sim_state_boot(n);
     n->store = sim_store_open(n, on_store_notify);

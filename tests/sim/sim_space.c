@@ -2,7 +2,6 @@
  * only when disks are short of it. */
 #include <inttypes.h>
 
-#include "common/base/cb_mem.h"
 #include "common/wire/wire_cluster.h"
 #include "sim/sim_faults_internal.h"
 
@@ -20,76 +19,31 @@ uint64_t sim_space_free(void *data)
 
 /* ---- one node asks another, as gRPC would have it ---- */
 
-struct call {
-    struct sim_node *from, *to;
-    uint64_t number; /* of the asker, by `to` */
-    uint64_t free_bytes;
-};
-
-static void answered(const struct call *k, const uint64_t *free_bytes)
+static void tell(struct sim_node *n, struct cb_buf *out)
 {
-    uint64_t *number = &k->from->space_calls[k->to->id];
-    if (*number == k->number) {
-        ++*number;
-        core_space_answered(k->from->core, k->to->id, free_bytes);
-    }
-}
-
-static void on_answer(void *arg)
-{
-    struct call k = *(struct call *)arg;
-    cb_free(arg);
-    if (k.from->core != NULL && k.from->is_started) {
-        answered(&k, &k.free_bytes);
-    }
-}
-
-/* Through the bytes that a socket would have. */
-static uint64_t by_wire(struct sim *s, uint64_t free_bytes)
-{
-    struct cb_buf bytes = CB_BUF_NULL;
     struct wire_identify_reply m = {
-        .state = WIRE_IDENTIFY_BOOTSTRAPPED, .free_known = true, .free = free_bytes};
-    wire_identify_reply_encode(&m, &bytes);
-    if (wire_identify_reply_decode(&m, cb_buf_span(&bytes)) != WIRE_OK || !m.free_known) {
-        sim_fail(s, "wire", "what a node says of its disk does not parse");
-    }
-    cb_buf_fini(&bytes);
-    return m.free;
+        .state = WIRE_IDENTIFY_BOOTSTRAPPED, .free_known = true, .free = sim_space_free(n)};
+    wire_identify_reply_encode(&m, out);
 }
 
-static void on_asked(void *arg)
+static void take(struct sim_node *n, uint64_t id, struct cb_span answer)
 {
-    struct call *k = arg;
-    struct sim *s = k->to->sim;
-    if (k->to->core == NULL || sim_call_is_lost(s, k->to, k->from)) {
-        cb_free(k);
+    struct wire_identify_reply m;
+    if (answer.ptr == NULL) {
+        core_space_answered(n->core, id, NULL);
         return;
     }
-    k->free_bytes = by_wire(s, sim_space_free(k->to));
-    fake_at(&k->from->fake->process, sim_call_arrival_ns(s), on_answer, cb_free, k);
+    if (wire_identify_reply_decode(&m, answer) != WIRE_OK || !m.free_known) {
+        sim_fail(n->sim, "wire", "what a node says of its disk does not parse");
+    }
+    core_space_answered(n->core, id, &m.free);
 }
 
-static void on_deadline(void *arg)
-{
-    struct call k = *(struct call *)arg;
-    cb_free(arg);
-    if (k.from->core != NULL && k.from->is_started) {
-        answered(&k, NULL);
-    }
-}
+static const struct sim_method method = {SIM_CALL_SPACE, ANSWER_LATE_NS, tell, take};
 
 void sim_space_ask(void *data, uint64_t id)
 {
-    struct sim_node *n = data;
-    struct sim *s = n->sim;
-    struct call k = {.from = n, .to = &s->nodes[id], .number = n->space_calls[id]};
-    fake_at(&n->fake->process, sim_now(s) + ANSWER_LATE_NS, on_deadline, cb_free,
-            cb_memdup(&k, sizeof k));
-    if (sim_node_is_up(k.to) && !sim_call_is_lost(s, k.from, k.to)) {
-        fake_at(&k.to->fake->process, sim_call_arrival_ns(s), on_asked, cb_free,
-                cb_memdup(&k, sizeof k));
-    }
+    sim_call_ask(data, id, &method);
 }
 
 /* ---- the fault ---- */
