@@ -62,6 +62,23 @@ class Net:
     def within_switch(self):
         return ["nsenter", f"--net={NETNS / self.switch}", "--"]
 
+    def break_connections(self, name, peers):
+        """Ends that host's TCP connections to these addresses, as if each had been reset."""
+        which = f"( {' or '.join(f'dst {p}' for p in peers)} )"
+        had = self._connections(name, which)
+        run(*self.within(name), "ss", "-K", "-t", which)
+        left = had & self._connections(name, which)
+        if left:  # ss says nothing of what the kernel did not do
+            raise Failed(
+                f"ss -K leaves {len(left)} of {len(had)} connections of {name} as they were: this kernel does not "
+                "end connections (CONFIG_INET_DIAG_DESTROY)"
+            )
+
+    def _connections(self, name, which):
+        """The two ends of each."""
+        lines = run(*self.within(name), "ss", "-H", "-t", "-n", "state", "established", which).splitlines()
+        return {tuple(line.split()[-2:]) for line in lines}
+
     # ---- a second way from a host to the bridge, see relay.py ----
 
     def split_link(self, near, far):

@@ -9,7 +9,6 @@ import time
 
 from rig.faults.base import Base
 from rig.faults.filter import Filter
-from rig.shell import run
 
 GATHER_S = 0.05  # they come in meanwhile
 
@@ -34,13 +33,9 @@ class Fault(Base):
             self.filter.drop(proxies, comes_in=False)
         time.sleep(GATHER_S)
         if self.what == "requests":
-            self._break(rig, self.target, proxies)
+            rig.net.break_connections(self.target, proxies)
         for proxy in rig.proxies if self.what == "results" else []:
-            self._break(rig, proxy, [rig.net.hosts[self.target]])
-
-    @staticmethod
-    def _break(rig, host, peers):
-        run(*rig.net.within(host), "ss", "-K", "-t", f"( {' or '.join(f'dst {p}' for p in peers)} )")
+            rig.net.break_connections(proxy, [rig.net.hosts[self.target]])
 
     def mend(self, rig):
         self.filter.remove()

@@ -4,7 +4,6 @@ and elect another at once, long before it gives up."""
 
 from rig.faults.base import Base
 from rig.faults.filter import Filter
-from rig.shell import run
 
 
 class Fault(Base):
@@ -31,7 +30,7 @@ class Fault(Base):
         for node in nodes:
             self._cut(rig, node, [rig.net.hosts[self.target]], refuse=self.is_refused)
         for node in nodes if self.is_refused else []:
-            run(*rig.net.within(node), "ss", "-K", "-t", "dst", rig.net.hosts[self.target])
+            rig.net.break_connections(node, [rig.net.hosts[self.target]])
 
     def _cut(self, rig, host, peers, refuse=False):
         self.filters.append(Filter(rig, host))

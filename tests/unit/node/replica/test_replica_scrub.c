@@ -105,9 +105,8 @@ static int init(void **state)
     return 0;
 }
 
-static int fini(void **state)
+static void remove_files(bool (*goes)(const char *name))
 {
-    (void)state;
     char path[160];
     path_of("", path);
     DIR *d = opendir(path);
@@ -115,9 +114,25 @@ static int fini(void **state)
     while ((e = readdir(d)) != NULL) {
         char file[512];
         (void)snprintf(file, sizeof(file), "%s%s", path, e->d_name);
-        (void)unlink(file);
+        if (e->d_name[0] != '.' && goes(e->d_name)) {
+            assert_int_equal(unlink(file), 0);
+        }
     }
     (void)closedir(d);
+}
+
+static bool is_any(const char *name)
+{
+    (void)name;
+    return true;
+}
+
+static int fini(void **state)
+{
+    (void)state;
+    char path[160];
+    remove_files(is_any);
+    path_of("", path);
     (void)rmdir(path);
     (void)snprintf(path, sizeof(path), "%s/raft.lock", dir);
     (void)unlink(path);
@@ -286,24 +301,16 @@ static int loaded_by_libraft(void)
     return WIFEXITED(status) && WEXITSTATUS(status) >= LOADED ? WEXITSTATUS(status) - LOADED : -1;
 }
 
+static bool is_later_segment(const char *name)
+{
+    bool is_closed = strchr("0123456789", name[0]) != NULL;
+    return (is_closed && strcmp(name, FIRST) != 0) || strncmp(name, "open-", 5) == 0;
+}
+
 /* Removes all but the first closed segment. */
 static void only_first(void)
 {
-    char path[160];
-    path_of("", path);
-    DIR *d = opendir(path);
-    const struct dirent *e;
-    while ((e = readdir(d)) != NULL) {
-        char file[512];
-        if (strcmp(e->d_name, FIRST) != 0 && strpbrk(e->d_name, "0123456789") == e->d_name) {
-            (void)snprintf(file, sizeof(file), "%s%s", path, e->d_name);
-            assert_int_equal(unlink(file), 0);
-        } else if (strncmp(e->d_name, "open-", 5) == 0) {
-            (void)snprintf(file, sizeof(file), "%s%s", path, e->d_name);
-            assert_int_equal(unlink(file), 0);
-        }
-    }
-    (void)closedir(d);
+    remove_files(is_later_segment);
 }
 
 /* Whether it is sound; asserts that libraft thinks the same. `entries`: it has so many; -1: it need
