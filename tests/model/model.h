@@ -33,11 +33,13 @@
  *      what there is: of the "unmatched" tubes the oldest is first, in it the longest waiter, which
  *      gets the best job that it can have. Where the steps are too few for a kick (4 for a job if
  *      somebody waits there), it makes all of its jobs ready in no order, and the tube unmatched. A
- *      connection or a session that ends with more than there are steps has a "release": a step
- *      for each job (and each connection of the session), in which nothing is to be seen, then all
- *      its jobs are ready at once, and the session's connections go, a step each. In a tube that is
- *      unmatched everybody waits in line, who wants to wait for no time or is half-closed too. What
- *      time brings is never left less than half of the steps. */
+ *      connection or a session that ends with more than there are steps has a "release": a step for
+ *      each job (and each connection of the session), in which nothing is to be seen, then all its
+ *      jobs are ready at once, and the session's connections go, a step each. In a tube that is
+ *      unmatched everybody waits in line, who wants to wait for no time or is half-closed too; and
+ *      a tube becomes so where a job gets ready for one who stands in such a line. What time brings
+ *      is never left less than half of the steps. */
+*/
 #ifndef CB_TESTS_MODEL_MODEL_H
 #define CB_TESTS_MODEL_MODEL_H
 

@@ -168,7 +168,9 @@ void model_make_ready(struct model *m, struct model_job *j)
     j->state = JSM_JOB_READY;
     j->holder = NULL;
     struct model_conn *c = j->tube->unmatched ? NULL : longest_waiter(m, j->tube);
-    if (c != NULL) {
+    if (c != NULL && model_must_queue(c)) {
+        j->tube->unmatched = true;
+    } else if (c != NULL) {
         model_stop_waiting(m, c);
         model_reserve_job(m, c, j, c->wait_request);
     }

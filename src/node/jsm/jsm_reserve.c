@@ -72,7 +72,9 @@ void jsm_offer(struct jsm_job *j)
         return;
     }
     struct jsm_conn *c = jsm_first_waiter(j->tube);
-    if (c != NULL) {
+    if (c != NULL && jsm_must_queue(c)) {
+        jsm_tube_note(j->tube); /* a better one may wait for it in another tube */
+    } else if (c != NULL) {
         grant_waiter(c, j);
     }
 }

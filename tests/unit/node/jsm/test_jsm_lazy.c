@@ -88,6 +88,16 @@ JSM_SCRIPT_TEST(
     "c2> reserve-with-timeout 0; d3< RESERVED 4 d; c2< -\n" /* came behind it */
     "tick; c2< RESERVED 1 a; tick; due 60")
 
+/* c2 stands in the line of t, where better jobs than the one in u are left for it. */
+JSM_SCRIPT_TEST(a_job_of_another_tube_is_not_had_before_a_better_one,
+                "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; d3> watch t\n"
+                "d3> reserve; d4> watch t; d4> reserve; c2> watch t; c2> watch u; c3> use u\n"
+                "c1> pause-tube t 50; c1> use t; c1> put 1 0 60 a; c1> put 2 0 60 b\n"
+                "c1> put 3 0 60 c; c1> put 4 0 60 d; c1> put 5 0 60 e\n"
+                "steps 1; c1> pause-tube t 0; c2> reserve; c3> put 9 0 60 other; c2< -\n"
+                "tick; tick; c2< RESERVED 5 e; tick; tick; tube u ready=1; due 60\n"
+                "c2> reserve => RESERVED 6 other")
+
 JSM_SCRIPT_TEST(who_has_no_time_is_told_so_when_the_others_are_served,
                 "c1> use x; d1> watch t; d1> reserve; d2> watch t; d2> reserve; c2> watch t\n"
                 "c1> pause-tube t 50; c1> use t; c1> put 9 0 60 a; c1> put 5 0 60 b\n"
@@ -135,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_session_gives_all_back_in_one_moment),
         cmocka_unit_test(a_later_incarnation_may_come_at_once),
         cmocka_unit_test(waiters_are_served_in_order_over_entries),
+        cmocka_unit_test(a_job_of_another_tube_is_not_had_before_a_better_one),
         cmocka_unit_test(a_job_goes_before_a_deadline_that_is_near),
         cmocka_unit_test(who_is_half_closed_is_told_so_when_the_others_are_served),
         cmocka_unit_test(a_job_goes_before_a_half_close),
