@@ -39,7 +39,6 @@
  *      unmatched everybody waits in line, who wants to wait for no time or is half-closed too; and
  *      a tube becomes so where a job gets ready for one who stands in such a line. What time brings
  *      is never left less than half of the steps. */
-*/
 #ifndef CB_TESTS_MODEL_MODEL_H
 #define CB_TESTS_MODEL_MODEL_H
 
